@@ -1,0 +1,128 @@
+"""The one exception hierarchy: every error names the thing, what is wrong and what to do, and has its own exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+
+class BrainTumorError(Exception):
+    """Base of every error this package raises on purpose.
+
+    Parameters
+    ----------
+    problem
+        One plain sentence: the thing and what is wrong with it. Never a patient's name or identifier.
+    remedy
+        One plain sentence: what the reader can do about it.
+    path
+        The file or folder concerned, where there is one.
+
+    Attributes
+    ----------
+    exit_code
+        Exit status of the command line for this error (`braintumor run --help` prints the table).
+    code
+        Stable machine-readable name, used in ``--json`` output and by the operators.
+    """
+
+    exit_code: ClassVar[int] = 1
+    code: ClassVar[str] = "error"
+    meaning: ClassVar[str] = "an error of no special kind"
+
+    def __init__(self, problem: str, *, remedy: str, path: Path | str | None = None) -> None:
+        self.problem = problem.rstrip(".")
+        self.remedy = remedy.rstrip(".")
+        self.path = None if path is None else str(path)
+        where = f" [{self.path}]" if self.path is not None and self.path not in self.problem else ""
+        super().__init__(f"{self.problem}{where}. {self.remedy}.")
+
+
+class InputNotFoundError(BrainTumorError):
+    """Nothing at the given place, or nothing in it that can be read."""
+
+    exit_code, code, meaning = 10, "input-not-found", "the input does not exist or holds no readable image"
+
+
+class CorruptFileError(BrainTumorError):
+    """A file is truncated, or its content contradicts its header."""
+
+    exit_code, code, meaning = 11, "corrupt-file", "a file is truncated or damaged"
+
+
+class GeometryError(BrainTumorError):
+    """Slices are missing, duplicated, tilted or unevenly spaced, so no safe volume exists."""
+
+    exit_code, code, meaning = 12, "unsafe-geometry", "slices missing, duplicated, tilted or unevenly spaced"
+
+
+class ModalityError(BrainTumorError):
+    """The images are not MR."""
+
+    exit_code, code, meaning = 13, "not-mr", "the images are not MR"
+
+
+class PatientMismatchError(BrainTumorError):
+    """One input holds images of more than one patient or more than one study."""
+
+    exit_code, code, meaning = 14, "mixed-patients", "more than one patient or study in one input"
+
+
+class MissingSequenceError(BrainTumorError):
+    """Too few of T1, T1ce, T2 and FLAIR were found."""
+
+    exit_code, code, meaning = 15, "missing-sequence", "too few of the four sequences are present"
+
+
+class AmbiguousSequenceError(BrainTumorError):
+    """Two series are equally good candidates for one sequence."""
+
+    exit_code, code, meaning = 16, "ambiguous-sequence", "two series compete for one sequence"
+
+
+class UnusableImageError(BrainTumorError):
+    """An image is too small, empty, or holds values that are not finite numbers."""
+
+    exit_code, code, meaning = 17, "unusable-image", "an image is too small, empty or not finite"
+
+
+class UnsafeArchiveError(BrainTumorError):
+    """An archive would write outside its folder or unpack to an unreasonable size."""
+
+    exit_code, code, meaning = 18, "unsafe-archive", "an archive is unsafe to unpack"
+
+
+class OutputError(BrainTumorError):
+    """The output place cannot be written, exists already, or is full."""
+
+    exit_code, code, meaning = 20, "output", "the output cannot be written, exists already, or the disk is full"
+
+
+class WeightsError(BrainTumorError):
+    """The model's weights are missing, or differ from their recorded checksum or layout."""
+
+    exit_code, code, meaning = 30, "weights", "model weights missing, altered or of another layout"
+
+
+class EngineError(BrainTumorError):
+    """The inference engine asked for is unknown or not installed."""
+
+    exit_code, code, meaning = 31, "engine", "the inference engine is unknown or not installed"
+
+
+class RegistrationError(BrainTumorError):
+    """A sequence could not be aligned to the reference well enough to be used."""
+
+    exit_code, code, meaning = 40, "registration", "a sequence could not be aligned safely"
+
+
+def _descendants(cls: type[BrainTumorError]) -> list[type[BrainTumorError]]:
+    return [d for sub in cls.__subclasses__() for d in (sub, *_descendants(sub))]
+
+
+def exit_codes() -> dict[int, str]:
+    """Exit status -> meaning, for help texts and tests; the classes above are the only source."""
+    table = {0: "success", 1: "an error of no special kind (please report it)", 2: "wrong usage of the command line"}
+    table |= {c.exit_code: c.meaning for c in _descendants(BrainTumorError)}
+    table[130] = "interrupted by the user"
+    return dict(sorted(table.items()))

@@ -1,0 +1,118 @@
+"""Training slices in memory, cut to the brain, and a class-balanced sampler over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from braintumor.case.intensity import zscore
+from braintumor.labels import OEDEMA, to_channels
+from braintumor.nouns import Case, Segmentation
+
+FRAME = (216, 184)
+"""Height (posterior) and width (left) of stored slices in pixels of 1 mm; every adult brain fits."""
+
+SLICE_SET_ORDER = (1, 2, 3, 0)
+"""Channel of T1, T1ce, T2, FLAIR in the 2D slice set, which stores FLAIR, T1, T1ce, T2 (undocumented there; found by
+comparing mean intensities per label with volumes whose sequences are known: enhancing tumour is bright only in channel
+2, oedema brightest in channel 0 and bright in channel 3; `tests/train/test_data.py` repeats the proof)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slices:
+    """Slices of one patient: images float16 (n, 4, *FRAME), labels uint8 (n, *FRAME) as network channels."""
+
+    name: str
+    images: npt.NDArray[np.float16]
+    labels: npt.NDArray[np.uint8]
+
+
+def _framed(planes: npt.NDArray[np.generic], centre: tuple[int, int]) -> npt.NDArray[np.generic]:
+    """(..., H, W) cut or zero-padded to FRAME around a centre pixel."""
+    out = np.zeros((*planes.shape[:-2], *FRAME), planes.dtype)
+    source, target = [], []
+    for axis in range(2):
+        start = centre[axis] - FRAME[axis] // 2
+        low, high = max(0, start), min(planes.shape[axis - 2], start + FRAME[axis])
+        source.append(slice(low, high))
+        target.append(slice(low - start, high - start))
+    out[..., target[0], target[1]] = planes[..., source[0], source[1]]
+    return out
+
+
+def _centre(brain: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    rows, columns = np.flatnonzero(brain.any(axis=1)), np.flatnonzero(brain.any(axis=0))
+    return int(rows[0] + rows[-1]) // 2, int(columns[0] + columns[-1]) // 2
+
+
+def from_case(case: Case, truth: Segmentation) -> Slices:
+    """Every slice of a prepared case that holds brain, with its expert mask."""
+    used = np.flatnonzero(case.brain.any(axis=(0, 1)))
+    planes = case.channels[:, :, :, used].transpose(3, 0, 2, 1).astype(np.float16)
+    masks = to_channels(truth.mask[:, :, used]).transpose(2, 1, 0)
+    centre = _centre(case.brain.any(axis=2).T)
+    return Slices(case.case_id, _framed(planes, centre), _framed(masks, centre))
+
+
+def from_slice_files(paths: Iterable[Path]) -> list[Slices]:
+    """Slices of the 2D set (``image`` (4, i, j) z-scored, ``label`` (i, j) of 0/1/2/4), one `Slices` per patient."""
+    groups: dict[str, list[tuple[npt.NDArray[np.float16], npt.NDArray[np.uint8]]]] = {}
+    for path in sorted(paths):
+        with np.load(path) as stored:
+            image = stored["image"].astype(np.float32)[list(SLICE_SET_ORDER)]
+            label = np.asarray(stored["label"], np.uint8)
+        # Background is each channel's constant minimum, not 0.
+        brain = (image != image.min(axis=(1, 2), keepdims=True)).any(axis=0)
+        planes = np.stack([zscore(channel, brain) for channel in image]).transpose(0, 2, 1)
+        centre = _centre(brain.T)
+        patient = path.stem.split("_slice_")[0]
+        item = (_framed(planes, centre).astype(np.float16), _framed(to_channels(label.T), centre))
+        groups.setdefault(patient, []).append(item)
+    return [Slices(name, np.stack([i for i, _ in g]), np.stack([m for _, m in g])) for name, g in groups.items()]
+
+
+class BalancedSampler:
+    """Draws batches so that a third of the slices hold core or enhancing tumour and a third any tumour.
+
+    Single slices of many patients count for more than their number: `extra_share` of the tumour draws come from
+    patients with fewer than `extra_below` slices.
+    """
+
+    def __init__(self, patients: list[Slices], extra_share: float = 0.3, extra_below: int = 20) -> None:
+        self.patients = patients
+        index = [(p, s) for p, item in enumerate(patients) for s in range(len(item.images))]
+        self.index = np.array(index)
+        core = np.array(
+            [bool(((m := patients[p].labels[s]) > 0).sum() > 20 and (m != OEDEMA.channel)[m > 0].any()) for p, s in index]
+        )
+        tumour = np.array([bool((patients[p].labels[s] > 0).any()) for p, s in index])
+        few = np.array([len(patients[p].images) < extra_below for p, _ in index])
+        self.pools = [np.flatnonzero(~few), np.flatnonzero(tumour & ~few), np.flatnonzero(core & ~few)]
+        self.extra = np.flatnonzero(few)
+        self.extra_share = extra_share if self.extra.size else 0.0
+
+    def batch(self, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Images (size, 4, *FRAME) float32, labels (size, *FRAME) uint8 and a pixel to cut around, (size, 2) float32.
+
+        That pixel is tumour, where the slice has any, in two draws of three, else any brain pixel.
+        """
+        chosen = []
+        for n in range(size):
+            pool = self.pools[n % len(self.pools)]
+            if n % len(self.pools) and rng.random() < self.extra_share:
+                pool = self.extra
+            chosen.append(self.index[pool[rng.integers(pool.size)]])
+        images = np.stack([self.patients[p].images[s] for p, s in chosen]).astype(np.float32)
+        labels = np.stack([self.patients[p].labels[s] for p, s in chosen])
+        centres = np.empty((size, 2), np.float32)
+        for n in range(size):
+            wanted = np.flatnonzero(labels[n]) if rng.random() < 2 / 3 else np.empty(0)
+            pool = wanted if wanted.size else np.flatnonzero(images[n].any(axis=0))
+            centres[n] = np.unravel_index(int(rng.choice(pool)), FRAME)
+        return torch.from_numpy(images), torch.from_numpy(labels), torch.from_numpy(centres)
