@@ -1,0 +1,86 @@
+"""The stage Case -> Segmentation, and the way back to a source series' grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from braintumor.labels import Region, channels_of, from_channels, region_mask
+from braintumor.nouns import Author, Case, Flag, Segmentation, Severity
+from braintumor.segment.engine import ENGINES, Engine, load_engine
+from braintumor.segment.postprocess import MIN_COMPONENT_ML, entropy, most_likely, remove_specks
+from braintumor.segment.predict import Probabilities, predict
+from braintumor.segment.restore import on_grid
+
+__all__ = ["ENGINES", "Engine", "SegmentOptions", "load_engine", "on_grid", "segment"]
+
+UNSURE = 0.75
+"""Mean probability of the whole tumour inside its own mask below which the mask is called uncertain."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentOptions:
+    """How to segment.
+
+    Attributes
+    ----------
+    tta
+        Average over flipped and rotated views: about 4 times slower.
+    min_component_ml
+        Smallest island of tumour kept, in mL.
+    """
+
+    tta: bool = False
+    min_component_ml: float = MIN_COMPONENT_ML
+
+
+def segment(
+    case: Case,
+    engine: Engine,
+    options: SegmentOptions = SegmentOptions(),  # noqa: B008  # immutable
+    progress: Callable[[float], None] = lambda share: None,
+) -> Segmentation:
+    """Label every voxel of a case; flags of the case are not repeated.
+
+    Parameters
+    ----------
+    progress
+        Called with the share of slices done, 0..1.
+    """
+    found = predict(case, engine, tta=options.tta, progress=progress)
+    channels = most_likely(found.values) * case.brain[found.box]
+    channels = remove_specks(channels, case.grid.voxel_ml, options.min_component_ml)
+    mask = np.zeros(case.grid.shape, np.uint8)
+    mask[found.box] = from_channels(channels)
+    uncertainty = np.zeros(case.grid.shape, np.float16)
+    uncertainty[found.box] = entropy(found.values) * case.brain[found.box]
+    confidence = _confidence(found, mask)
+    model = engine.model
+    return Segmentation(
+        mask=mask,
+        grid=case.grid,
+        author=Author("model", model.name, model.version, model.checksum, engine.name),
+        uncertainty=uncertainty,
+        confidence=confidence,
+        flags=_flags(confidence),
+    )
+
+
+def _confidence(found: Probabilities, mask: npt.NDArray[np.uint8]) -> dict[Region, float]:
+    confidence = {}
+    for region in Region:
+        inside = region_mask(mask[found.box], region)
+        if inside.any():
+            confidence[region] = float(sum(found.values[c][inside].mean(dtype=np.float64) for c in channels_of(region)))
+    return confidence
+
+
+def _flags(confidence: dict[Region, float]) -> tuple[Flag, ...]:
+    sure = confidence.get(Region.WT, 1.0)
+    if sure >= UNSURE:
+        return ()
+    message = f"The model is unsure of the tumour's outline (mean probability {sure:.2f} inside it); check the mask."
+    return (Flag("uncertain-mask", Severity.WARNING, message),)

@@ -117,6 +117,7 @@ def train(
     config: TrainConfig | None = None,
     network: NetworkConfig | None = None,
     progress: Callable[[dict[str, Any]], None] = lambda facts: None,
+    report_every: int = 20,
     save_every: int = 100,
 ) -> AttentionUNet:
     """Train, or go on where a killed run in the same folder stopped, and return the averaged model (eval mode).
@@ -128,7 +129,7 @@ def train(
     folder
         Gets ``checkpoint.pt``, ``config.json`` and ``curve.jsonl``.
     progress
-        Called every 20 steps with step, loss and steps per second.
+        Called every `report_every` steps with step, loss and steps per second.
     """
     config, network = config or TrainConfig(), network or NetworkConfig()
     folder.mkdir(parents=True, exist_ok=True)
@@ -141,15 +142,15 @@ def train(
     started, done, losses = time.monotonic(), state.step, []
     while state.step < config.steps:
         losses.append(_one_step(state, sampler, config))
-        if state.step % 20 == 0:
+        if state.step % save_every == 0 or state.step == config.steps:
+            state.save(checkpoint)
+        if state.step % report_every == 0:
             speed = (state.step - done) / (time.monotonic() - started)
             facts = {"step": state.step, "loss": round(float(np.mean(losses)), 4), "steps_per_s": round(speed, 2)}
             with (folder / "curve.jsonl").open("a") as curve:
                 curve.write(json.dumps(facts) + "\n")
             progress(facts)
             losses = []
-        if state.step % save_every == 0 or state.step == config.steps:
-            state.save(checkpoint)
     return state.average
 
 

@@ -1,0 +1,96 @@
+"""The whole line, one stage after the other: what the command line, the MAP and the server all run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from braintumor import case as case_stage
+from braintumor import measure as measure_stage
+from braintumor import report as report_stage
+from braintumor import results as results_stage
+from braintumor import segment as segment_stage
+from braintumor import study as study_stage
+from braintumor.case import PrepareOptions
+from braintumor.nouns import Results, Sequence
+from braintumor.results import WriteOptions
+from braintumor.segment import SegmentOptions
+
+STAGES = ("study", "case", "engine", "segment", "measure", "findings", "results")
+"""Stage names in order, as progress and timings use them."""
+
+Progress = Callable[[str, float], None]
+
+
+def _silent(stage: str, share: float) -> None:
+    """Progress for callers that do not watch."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Everything a caller may choose.
+
+    Attributes
+    ----------
+    overrides
+        Sequence -> series UID (or file name) that the user names; the classifier is not asked for it.
+    engine
+        One of `braintumor.segment.ENGINES`.
+    model
+        Model folder; None for the one that comes with the package.
+    """
+
+    overrides: Mapping[Sequence, str] = field(default_factory=dict)
+    engine: str = "auto"
+    model: Path | None = None
+    prepare: PrepareOptions = PrepareOptions()
+    segment: SegmentOptions = SegmentOptions()
+    write: WriteOptions = WriteOptions()
+
+
+def run(source: str | Path, out: Path, options: RunOptions | None = None, progress: Progress = _silent) -> Results:
+    """Read a study, segment, measure, report and write everything into `out`.
+
+    Parameters
+    ----------
+    source
+        Folder, zip, NIfTI case or DICOMweb study address.
+    out
+        A folder that does not exist yet, or is empty; it gets all results or none.
+    progress
+        Called with the stage's name and the share of it done, 0..1.
+
+    Raises
+    ------
+    BrainTumorError
+        Of the kind that says what is wrong; `out` is then as it was.
+    """
+    options = options or RunOptions()
+    results_stage.check_output(out)  # before minutes of work, not after
+    timings: dict[str, float] = {}
+
+    @contextmanager
+    def stage(name: str) -> Iterator[None]:
+        progress(name, 0.0)
+        started = time.perf_counter()
+        yield
+        timings[name] = round(time.perf_counter() - started, 3)
+        progress(name, 1.0)
+
+    with stage("study"):
+        study = study_stage.read(source, overrides=options.overrides)
+    with stage("case"):
+        case = case_stage.prepare(study, options.prepare, progress=lambda _step, share: progress("case", share))
+    with stage("engine"):
+        engine = segment_stage.load_engine(options.engine, options.model)
+    with stage("segment"):
+        segmentation = segment_stage.segment(case, engine, options.segment, progress=lambda share: progress("segment", share))
+    with stage("measure"):
+        measurements = measure_stage.measure(segmentation, case.brain, case_id=case.case_id)
+    with stage("findings"):
+        findings = report_stage.find(study, case, segmentation, measurements)
+    with stage("results"):
+        return results_stage.write(study, case, segmentation, measurements, findings, out, options.write, timings=timings)

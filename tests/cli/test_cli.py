@@ -1,0 +1,146 @@
+"""The command line as a person and as a script sees it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from braintumor import __version__, errors
+from braintumor.cli import main
+from braintumor.cli.console import fail
+from braintumor.errors import GeometryError
+
+
+def call(*arguments):
+    """Exit status of the command."""
+    with pytest.raises(SystemExit) as stopped:
+        main([str(argument) for argument in arguments])
+    return stopped.value.code or 0
+
+
+def test_version_and_help(capsys):
+    assert call("--version") == 0
+    assert capsys.readouterr().out.strip() == f"braintumor {__version__}"
+    assert call() == 0
+    assert "inspect" in capsys.readouterr().out
+    assert call("run", "--help") == 0
+    text = capsys.readouterr().out
+    for status, meaning in errors.exit_codes().items():
+        assert str(status) in text
+        assert meaning.split()[0] in text
+
+
+def test_wrong_usage_is_status_2(capsys):
+    assert call("run") == 2
+    assert call("nonsense") == 2
+    assert "Usage" in capsys.readouterr().err
+
+
+def test_run_prints_volumes_flags_and_places(dicom_study, tmp_path, capsys):
+    out = tmp_path / "results"
+    assert call("run", dicom_study, "-o", out, "--preview") == 0
+    shown = capsys.readouterr()
+    assert "Whole tumour (WT)" in shown.out
+    assert "Not a medical device" in shown.out
+    assert "7/7 Writing results: done" in shown.err
+    manifest = json.loads((out / "result.json").read_text())
+    assert f"{manifest['measurements']['regions']['WT']['volume_ml']:.2f}" in shown.out
+    assert (out / "preview.png").stat().st_size > 10_000
+
+
+def test_run_json_is_the_manifest(nifti_study, tmp_path, capsys):
+    out = tmp_path / "results"
+    assert call("run", nifti_study, "-o", out, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((out / "result.json").read_text())
+
+
+def test_inspect_says_what_would_be_used_and_why(dicom_study, capsys):
+    assert call("inspect", dicom_study) == 0
+    shown = capsys.readouterr().out
+    for name in ("t1ce", "flair"):
+        assert name in shown.lower()
+    assert call("inspect", dicom_study, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert sorted(row["used_as"] for row in found["series"] if row["used_as"]) == ["flair", "t1", "t1ce", "t2"]
+
+
+def test_phantom_and_to_dicom_make_studies(tmp_path, capsys):
+    assert call("phantom", "-o", tmp_path / "phantom", "--spacing", "4", "--nifti") == 0
+    assert "true volumes" in capsys.readouterr().out
+    assert call("to-dicom", tmp_path / "phantom" / "visit-1", "-o", tmp_path / "dicom") == 0
+    assert call("inspect", tmp_path / "dicom") == 0
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_error_is_one_plain_message_with_its_own_status(tmp_path, capsys, as_json, monkeypatch):
+    arguments = ["run", str(tmp_path / "absent"), "-o", str(tmp_path / "out"), *(["--json"] if as_json else [])]
+    monkeypatch.setattr("sys.argv", ["braintumor", *arguments])
+    assert call(*arguments) == errors.InputNotFoundError.exit_code
+    shown = capsys.readouterr()
+    assert "what to do:" in shown.err
+    assert "Traceback" not in shown.err
+    assert not (tmp_path / "out").exists()
+    if as_json:
+        assert json.loads(shown.out)["error"] == "input-not-found"
+
+
+def test_brackets_in_messages_are_shown_as_they_are(capsys):
+    assert fail(GeometryError("Slice [7] is tilted", remedy="Send it again", path="a[1].dcm")) == 12
+    shown = capsys.readouterr().err
+    assert "Slice [7] is tilted" in shown
+    assert "a[1].dcm" in shown
+
+
+def test_a_full_output_folder_is_refused_before_any_work(dicom_study, tmp_path, capsys):
+    (tmp_path / "mine.txt").write_text("keep")
+    assert call("run", dicom_study, "-o", tmp_path) == errors.OutputError.exit_code
+    assert "Reading" not in capsys.readouterr().err
+    assert (tmp_path / "mine.txt").read_text() == "keep"
+
+
+def test_interruption_is_status_130_and_leaves_nothing(nifti_study, tmp_path, capsys, monkeypatch):
+    # A key press cannot be timed in a test; the same exception is raised where it would arrive.
+    def interrupt(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("braintumor.results.write.write_mesh", interrupt)
+    assert call("run", nifti_study, "-o", tmp_path / "out") == 130
+    assert "nothing was written" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_train_publishes_a_model_with_its_figures(nifti_study, tmp_path, capsys):
+    """The whole training command on phantoms: it trains, publishes weights that load, and measures the held-out case."""
+    import shutil
+
+    from braintumor.segment.weights import load
+
+    for name in ("one", "two"):
+        target = tmp_path / "data" / "cases" / name
+        target.mkdir(parents=True)
+        for path in nifti_study.iterdir():
+            shutil.copy(path, target / path.name)
+    config = {
+        "volumes": "cases",
+        "slices": "",
+        "heldout": ["two"],
+        "network": {"channels": [8, 16], "cbam": False},
+        "train": {"steps": 4, "batch": 2, "size": [32, 32], "full_steps": 1, "full_batch": 1, "full_size": [64, 64]},
+        "facts": {"name": "tiny", "version": "0"},
+    }
+    (tmp_path / "train.json").write_text(json.dumps(config))
+    arguments = ("--data", tmp_path / "data", "-o", tmp_path / "work", "--publish", tmp_path / "model")
+    assert call("train", tmp_path / "train.json", *arguments) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].split() == ["case", "WT", "TC", "ET"]
+    assert shown[1].split()[0] == "two"
+    assert load(tmp_path / "model").name == "tiny"
+    config["heldout"] = ["three"]
+    (tmp_path / "train.json").write_text(json.dumps(config))
+    assert call("train", tmp_path / "train.json", *arguments) == errors.InputNotFoundError.exit_code
+    assert call("train", tmp_path / "absent.json", *arguments) == errors.InputNotFoundError.exit_code
+
+
+def test_engine_names_are_checked(nifti_study, tmp_path):
+    assert call("run", nifti_study, "-o", tmp_path / "out", "--engine", "abacus") == errors.EngineError.exit_code
+    assert not np.any([path.name == "out" for path in tmp_path.iterdir()])
