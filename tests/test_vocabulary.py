@@ -28,7 +28,9 @@ def test_codes_are_those_of_the_standard():
     known = {(c.value, c.scheme_designator) for c in (codes.SCT.Edema, codes.SCT.Brain, codes.SCT.Neoplasm)}
     known |= {(codes.SCT.MorphologicallyAbnormalStructure.value, "SCT"), (codes.SCT.NeoplasmPrimary.value, "SCT")}
     known |= {(codes.NCIt.EnhancingLesion.value, "NCIt"), (codes.NCIt.NonEnhancingLesion.value, "NCIt")}
-    used = {label.code for label in LABELS} | set(labels.REGION_CODES.values()) | {labels.SEGMENT_CATEGORY, labels.ANATOMIC_REGION}
+    used = (
+        {label.code for label in LABELS} | set(labels.REGION_CODES.values()) | {labels.SEGMENT_CATEGORY, labels.ANATOMIC_REGION}
+    )
     assert {(code.value, code.scheme) for code in used} <= known
 
 
@@ -44,7 +46,9 @@ def test_channels_and_values_translate_both_ways():
 
 def test_exit_codes_are_distinct_and_explained():
     table = errors.exit_codes()
-    classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, BrainTumorError) and c is not BrainTumorError]
+    classes = [
+        c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, BrainTumorError) and c is not BrainTumorError
+    ]
     assert len({c.exit_code for c in classes}) == len({c.code for c in classes}) == len(classes)
     assert {c.exit_code for c in classes} | {0, 1, 2, 130} == set(table)
 

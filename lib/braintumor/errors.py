@@ -31,8 +31,8 @@ class BrainTumorError(Exception):
     meaning: ClassVar[str] = "an error of no special kind"
 
     def __init__(self, problem: str, *, remedy: str, path: Path | str | None = None) -> None:
-        self.problem = problem.rstrip(".")
-        self.remedy = remedy.rstrip(".")
+        self.problem = _sentence(problem)
+        self.remedy = _sentence(remedy)
         self.path = None if path is None else str(path)
         where = f" [{self.path}]" if self.path is not None and self.path not in self.problem else ""
         super().__init__(f"{self.problem}{where}. {self.remedy}.")
@@ -114,6 +114,11 @@ class RegistrationError(BrainTumorError):
     """A sequence could not be aligned to the reference well enough to be used."""
 
     exit_code, code, meaning = 40, "registration", "a sequence could not be aligned safely"
+
+
+def _sentence(words: str) -> str:
+    """Capital first letter and no full stop, so that the parts fit together however they were written."""
+    return words[:1].upper() + words[1:].rstrip(".")
 
 
 def _descendants(cls: type[BrainTumorError]) -> list[type[BrainTumorError]]:

@@ -56,7 +56,9 @@ def test_views_agree_on_a_smooth_object():
     plain = predict(case_of(classes, brain), ThresholdEngine()).values.argmax(axis=0)
     averaged = predict(case_of(classes, brain), ThresholdEngine(), tta=True).values
     np.testing.assert_allclose(averaged.sum(axis=0), 1.0, atol=1e-5)
-    agreement = 2 * ((averaged.argmax(axis=0) == 3) & (plain == 3)).sum() / ((averaged.argmax(axis=0) == 3).sum() + (plain == 3).sum())
+    agreement = (
+        2 * ((averaged.argmax(axis=0) == 3) & (plain == 3)).sum() / ((averaged.argmax(axis=0) == 3).sum() + (plain == 3).sum())
+    )
     assert agreement > 0.95
 
 
@@ -99,7 +101,9 @@ def test_an_undecided_network_raises_a_flag():
     class Undecided(ThresholdEngine):
         def probabilities(self, batches):
             for batch in batches:
-                yield np.tile(np.array([0.3, 0.2, 0.4, 0.1], np.float32)[None, :, None, None], (len(batch), 1, *batch.shape[2:]))
+                yield np.tile(
+                    np.array([0.3, 0.2, 0.4, 0.1], np.float32)[None, :, None, None], (len(batch), 1, *batch.shape[2:])
+                )
 
     brain = np.ones((40, 40, 8), bool)
     result = segment(case_of(np.zeros((40, 40, 8), int), brain), Undecided())

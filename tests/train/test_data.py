@@ -70,7 +70,12 @@ def test_channel_order_of_the_slice_set_is_proved_by_intensities(brats):
     slices = from_slice_files(sorted((brats.parent / "brats2020_slices").glob("*.npz"))[::6])
     used = np.zeros((2, 4))
     for row, label in enumerate((2, 3)):
-        means = [s.images[n][:, s.labels[n] == label].mean(axis=1) for s in slices for n in range(len(s.images)) if (s.labels[n] == label).sum() > 50]
+        means = [
+            s.images[n][:, s.labels[n] == label].mean(axis=1)
+            for s in slices
+            for n in range(len(s.images))
+            if (s.labels[n] == label).sum() > 50
+        ]
         used[row] = np.mean(means, axis=0)
     stored = used[:, np.argsort(SLICE_SET_ORDER)]
     best = min(permutations(range(4)), key=lambda order: float(np.square(stored[:, list(order)] - volume).sum()))

@@ -52,7 +52,12 @@ def stages() -> Iterator[Report]:
     if not err.is_terminal:
         yield _lines
         return
-    columns = (TextColumn("{task.description:<32}"), BarColumn(bar_width=28), TextColumn("{task.percentage:>4.0f} %"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description:<32}"),
+        BarColumn(bar_width=28),
+        TextColumn("{task.percentage:>4.0f} %"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=err) as bars:
         tasks: dict[str, Any] = {}
 

@@ -19,8 +19,17 @@ from braintumor.segment import ENGINES, SegmentOptions
 
 EPILOG = "[bold]Exit status[/]\n\n" + "\n\n".join(f"{status}  {meaning}" for status, meaning in errors.exit_codes().items())
 
-Input = Annotated[str, typer.Argument(help="DICOM folder or zip, NIfTI case folder (BraTS, nnU-Net, BIDS names), or DICOMweb study URL.")]
-Named = Annotated[str | None, typer.Option(metavar="UID", help="Use this series (UID or file name) for the sequence, whatever its header says.", rich_help_panel="Which series is which")]
+Input = Annotated[
+    str, typer.Argument(help="DICOM folder or zip, NIfTI case folder (BraTS, nnU-Net, BIDS names), or DICOMweb study URL.")
+]
+Named = Annotated[
+    str | None,
+    typer.Option(
+        metavar="UID",
+        help="Use this series (UID or file name) for the sequence, whatever its header says.",
+        rich_help_panel="Which series is which",
+    ),
+]
 
 
 def overrides(t1: str | None, t1ce: str | None, t2: str | None, flair: str | None) -> dict[Sequence, str]:
@@ -35,7 +44,9 @@ def run(
     preview: Annotated[bool, typer.Option("--preview", help="Also write preview.png, one picture of the result.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print result.json to standard output instead of a table.")] = False,
     engine: Annotated[str, typer.Option(help=f"How to run the network: {', '.join(ENGINES)}.")] = "auto",
-    tta: Annotated[bool, typer.Option("--tta", help="Average over flipped and rotated views: steadier, about four times slower.")] = False,
+    tta: Annotated[
+        bool, typer.Option("--tta", help="Average over flipped and rotated views: steadier, about four times slower.")
+    ] = False,
     bias: Annotated[str, typer.Option(help="N4 bias correction: auto (where the skull is on), always, never.")] = "auto",
     model: Annotated[Path | None, typer.Option(help="Model folder instead of the one that comes with the package.")] = None,
     t1: Named = None,
@@ -74,7 +85,9 @@ def show(results: Results) -> None:
         console.out.print(f"[{colour}]{flag['severity']:>8}[/]  {flag['message']}", soft_wrap=True)
     console.out.print(f"\nResults in [bold]{results.folder}[/]", soft_wrap=True)
     for kind, paths in results.outputs.items():
-        console.out.print(f"  {kind:<12}{paths[0]}" + (f"  and {len(paths) - 1} more" if len(paths) > 1 else ""), soft_wrap=True)
+        console.out.print(
+            f"  {kind:<12}{paths[0]}" + (f"  and {len(paths) - 1} more" if len(paths) > 1 else ""), soft_wrap=True
+        )
     console.out.print("[dim]Research use only. Not a medical device.[/]")
 
 

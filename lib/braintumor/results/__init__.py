@@ -1,0 +1,7 @@
+"""The stage that writes: DICOM SEG, SR, SC and PDF, NIfTI, surfaces and the manifest."""
+
+from braintumor.results.output import check_output
+from braintumor.results.seg import SegKind, read_seg
+from braintumor.results.write import WriteOptions, write
+
+__all__ = ["SegKind", "WriteOptions", "check_output", "read_seg", "write"]

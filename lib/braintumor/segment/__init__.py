@@ -40,7 +40,7 @@ class SegmentOptions:
 def segment(
     case: Case,
     engine: Engine,
-    options: SegmentOptions = SegmentOptions(),  # noqa: B008  # immutable
+    options: SegmentOptions = SegmentOptions(),
     progress: Callable[[float], None] = lambda share: None,
 ) -> Segmentation:
     """Label every voxel of a case; flags of the case are not repeated.

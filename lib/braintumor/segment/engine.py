@@ -64,7 +64,8 @@ class TorchEngine:
         self.model = model
         self._cuda = torch.cuda.is_available()
         self._device = torch.device("cuda" if self._cuda else "cpu")
-        self._net = _WithSoftmax(model).eval().to(self._device, memory_format=torch.channels_last)
+        self._net = _WithSoftmax(model).eval().to(self._device)
+        self._net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
         self.name = "torch-cuda-f16" if self._cuda else "torch-cpu-f32"
 
     def probabilities(self, batches: Iterable[Batch]) -> Iterator[Batch]:
@@ -86,7 +87,9 @@ class OpenVinoEngine:
         try:
             import openvino as ov
         except ImportError as error:
-            raise EngineError("The engine 'openvino' is not installed", remedy="pip install openvino, or use --engine torch") from error
+            raise EngineError(
+                "The engine 'openvino' is not installed", remedy="pip install openvino, or use --engine torch"
+            ) from error
         self.model = model
         example = torch.zeros(1, model.network.config.in_channels, 64, 64)
         with torch.inference_mode():

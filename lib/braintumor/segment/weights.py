@@ -78,7 +78,9 @@ def load(folder: Path | None = None) -> Model:
         network = AttentionUNet(NetworkConfig.from_dict(metadata["network"]))
         network.load_state_dict({key: value.float() for key, value in load_tensors(content).items()})
     except (SafetensorError, RuntimeError, TypeError) as error:
-        raise WeightsError("The weights do not fit the network that the metadata describes", remedy=_REMEDY, path=path) from error
+        raise WeightsError(
+            "The weights do not fit the network that the metadata describes", remedy=_REMEDY, path=path
+        ) from error
     return Model(network.eval(), str(metadata["name"]), str(metadata["version"]), checksum)
 
 
@@ -118,7 +120,11 @@ def save(network: AttentionUNet, folder: Path, facts: dict[str, Any]) -> Path:
     }
     partial = weights.with_suffix(".partial")
     save_file(tensors, partial)
-    content = {**facts, "network": network.config.as_dict(), "checksum_sha256": hashlib.sha256(partial.read_bytes()).hexdigest()}
+    content = {
+        **facts,
+        "network": network.config.as_dict(),
+        "checksum_sha256": hashlib.sha256(partial.read_bytes()).hexdigest(),
+    }
     partial.replace(weights)
     metadata.write_text(json.dumps(content, indent=2) + "\n")
     return weights

@@ -52,7 +52,9 @@ def read_config(path: Path) -> RunConfig:
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise InputNotFoundError("The configuration cannot be read as JSON", remedy="See model/configs/train.json", path=path) from error
+        raise InputNotFoundError(
+            "The configuration cannot be read as JSON", remedy="See model/configs/train.json", path=path
+        ) from error
     settings = {key: tuple(value) if isinstance(value, list) else value for key, value in content.pop("train").items()}
     return RunConfig(
         train=TrainConfig(**settings),

@@ -46,11 +46,15 @@ def read_truth(path: Path) -> Segmentation:
         stored = nib.load(path)  # type: ignore[attr-defined]
         voxels = np.asarray(stored.dataobj)
     except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError) as error:
-        raise CorruptFileError("The mask cannot be read as NIfTI", remedy="Copy the file again from its source", path=path) from error
+        raise CorruptFileError(
+            "The mask cannot be read as NIfTI", remedy="Copy the file again from its source", path=path
+        ) from error
     mask = voxels.astype(np.uint8)
     allowed = {0, 3, *(label.value for label in LABELS)}
     if not np.array_equal(mask, voxels) or set(np.unique(mask)) - allowed:
-        raise UnusableImageError("The mask holds other values than 0, 1, 2 and 4 (or 3)", remedy="Convert its labels first", path=path)
+        raise UnusableImageError(
+            "The mask holds other values than 0, 1, 2 and 4 (or 3)", remedy="Convert its labels first", path=path
+        )
     mask[mask == 3] = ENHANCING.value
     return Segmentation(mask, Grid(mask.shape, LPS_FROM_RAS @ stored.affine), Author("human", "expert"))
 

@@ -1,0 +1,84 @@
+"""The grid a case lives on, and moving voxels between grids with SimpleITK."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+
+from braintumor.geometry import Affine, Grid, canonical
+from braintumor.nouns import Image
+
+SPACING_MM = 1.0
+"""What the network was trained at, in plane."""
+
+_CLOSE = 0.02
+
+
+def case_grid(reference: Grid) -> Grid:
+    """The grid for a case whose reference series has this grid.
+
+    The reference's own voxels in LPS order, untouched, where all spacings are within 2 % of 1 mm. Otherwise the same field
+    of view at 1 mm in i and j; along k the reference's spacing where it is 1 mm or more (the network is 2D, so thick
+    slices stay slices), else 1 mm.
+    """
+    ordered = canonical(reference).grid(reference)
+    if all(abs(size - SPACING_MM) <= _CLOSE for size in ordered.spacing):
+        return ordered
+    wanted = np.array([SPACING_MM, SPACING_MM, max(SPACING_MM, ordered.spacing[2])])
+    extent = np.array(ordered.shape) * ordered.spacing
+    shape = np.maximum(1, np.rint(extent / wanted)).astype(int)
+    affine = np.eye(4)
+    affine[:3, :3] = ordered.directions * wanted
+    # The fields of view share their centre, so the first voxel's centre follows from both sizes.
+    centre = ordered.to_world((np.array(ordered.shape) - 1) / 2)
+    affine[:3, 3] = centre - affine[:3, :3] @ ((shape - 1) / 2)
+    return Grid((int(shape[0]), int(shape[1]), int(shape[2])), affine)
+
+
+def to_sitk(voxels: npt.NDArray[Any], grid: Grid) -> sitk.Image:
+    """(i, j, k) voxels as a SimpleITK image in LPS+ mm; float32 unless already a type it knows."""
+    image = sitk.GetImageFromArray(np.ascontiguousarray(voxels.T))  # SimpleITK wants [k, j, i]
+    image.SetSpacing(grid.spacing)
+    image.SetOrigin(grid.origin.tolist())
+    image.SetDirection(grid.directions.ravel().tolist())
+    return image
+
+
+def from_sitk(image: sitk.Image) -> npt.NDArray[Any]:
+    """SimpleITK image -> (i, j, k) voxels, Fortran order."""
+    return sitk.GetArrayFromImage(image).T
+
+
+def to_transform(matrix: Affine) -> sitk.AffineTransform:
+    """4x4 in LPS+ mm -> the SimpleITK transform that maps the same points."""
+    transform = sitk.AffineTransform(3)
+    transform.SetMatrix(np.asarray(matrix)[:3, :3].ravel().tolist())
+    transform.SetTranslation(np.asarray(matrix)[:3, 3].tolist())
+    return transform
+
+
+def resample(image: Image, grid: Grid, transform: Affine | None = None) -> npt.NDArray[np.float32]:
+    """Voxels of `image` at the points of `grid`, interpolated linearly; 0 outside the image.
+
+    Exact, and a view of the same memory, where both grids are the same points in space and no transform moves them.
+
+    Parameters
+    ----------
+    transform
+        4x4, LPS+ mm of `grid` -> LPS+ mm of `image`; None for the identity.
+
+    Returns
+    -------
+    float32 (i, j, k) of ``grid.shape``.
+    """
+    if transform is None or np.array_equal(transform, np.eye(4)):
+        source, target = canonical(image.grid), canonical(grid)
+        if source.grid(image.grid).same_as(target.grid(grid)):
+            return target.undo(source.apply(image.voxels)).astype(np.float32, copy=False)
+    moving = to_sitk(image.voxels.astype(np.float32, copy=False), image.grid)
+    mapped = to_transform(np.eye(4) if transform is None else transform)
+    where = (grid.origin.tolist(), grid.spacing, grid.directions.ravel().tolist())
+    return from_sitk(sitk.Resample(moving, grid.shape, mapped, sitk.sitkLinear, *where, 0.0, sitk.sitkFloat32))

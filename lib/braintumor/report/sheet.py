@@ -1,0 +1,162 @@
+"""An A4 page in the report's style: fonts, headings, boxes, tables, pictures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+
+from fpdf import FPDF
+from fpdf.enums import MethodReturnValue, TableBordersLayout, TableCellFillMode, XPos, YPos
+from fpdf.fonts import FontFace, TTFFont
+from PIL import Image
+
+from braintumor.report.figures import Picture
+from braintumor.report.fonts import east_asian_font, text_font
+
+Colour = tuple[int, int, int]
+
+MARGIN_MM = 14.0
+WIDTH_MM = 210.0 - 2 * MARGIN_MM
+INK: Colour = (28, 32, 38)
+MUTED: Colour = (104, 112, 124)
+RULE: Colour = (208, 213, 220)
+TINT: Colour = (244, 246, 249)
+AMBER: tuple[Colour, Colour] = (255, 243, 214), (176, 112, 0)
+RED: tuple[Colour, Colour] = (253, 232, 230), (178, 32, 32)
+UNKNOWN = "?"
+PIXELS_PER_MM = 10.0
+"""At least: small pictures are not blown up."""
+
+_JPEG_QUALITY = 90
+
+
+class Sheet(FPDF):
+    """A4 portrait, millimetres, running foot with the disclaimer and page x of y."""
+
+    def __init__(self, foot: str, texts: Iterable[str]) -> None:
+        """`texts` is what may hold letters beyond the text face; the big East Asian font is loaded only for them."""
+        super().__init__("portrait", "mm", "A4")
+        self.foot = foot
+        self.add_font("text", "", text_font())
+        self.add_font("text", "B", text_font(bold=True))
+        self._known = self._letters("text")
+        wanted = {ord(c) for text in texts for c in text} - self._known
+        if wanted:
+            self.add_font("east-asian", "", east_asian_font())
+            self._known |= self._letters("east-asian")
+            self.set_fallback_fonts(["east-asian"], exact_match=False)
+        self.set_text_shaping(True, features={"tnum": True, "kern": True})  # figures of equal width line up in tables
+        self.c_margin = 0  # text starts where boxes, rules and pictures start
+        self.set_margins(MARGIN_MM, 12, MARGIN_MM)
+        self.set_auto_page_break(True, margin=17)
+        self.set_lang("en-GB")
+
+    def footer(self) -> None:
+        """Running foot, called by fpdf2 on every page."""
+        self.set_y(-12)
+        self.style(7.5, MUTED)
+        self.cell(WIDTH_MM - 16, 4, self.foot)
+        self.cell(16, 4, f"Page {self.page_no()} of {{nb}}")
+
+    def drawable(self, text: str) -> str:
+        """The text with every letter that no embedded font holds replaced by a question mark."""
+        return "".join(c if ord(c) in self._known else UNKNOWN for c in text)
+
+    def style(self, size: float, colour: Colour = INK, *, bold: bool = False) -> None:
+        """Set face, size in points and colour."""
+        self.set_font("text", "B" if bold else "", size)
+        self.set_text_color(*colour)
+
+    def line_of(self, text: str, size: float, colour: Colour = INK, *, bold: bool = False, gap: float = 1.0) -> None:
+        """One paragraph over the whole width, then `gap` mm."""
+        self.style(size, colour, bold=bold)
+        self.multi_cell(WIDTH_MM, size * 0.47, text, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        self.ln(gap)
+
+    def heading(self, text: str, room: float = 25.0) -> None:
+        """A section heading; starts a new page if less than `room` mm would follow."""
+        if self.will_page_break(room):
+            self.add_page()
+        self.ln(2)
+        self.line_of(text, 11, bold=True, gap=0.8)
+
+    def box(self, title: str, lines: Sequence[str], colours: tuple[Colour, Colour]) -> None:
+        """A tinted box with a coloured edge; never split over pages unless longer than one."""
+        fill, edge = colours
+        inner = WIDTH_MM - 8
+        self.style(8.5)
+        height = sum(self._height(inner, text) for text in lines)
+        height += 7 if lines else 8
+        if self.will_page_break(height + 2):
+            self.add_page()
+        top = self.get_y()
+        self.set_fill_color(*fill)
+        self.rect(MARGIN_MM, top, WIDTH_MM, height, style="F")
+        self.set_fill_color(*edge)
+        self.rect(MARGIN_MM, top, 1.4, height, style="F")
+        self.set_xy(MARGIN_MM + 4, top + 1.6)
+        self.style(9.5, edge, bold=True)
+        self.multi_cell(inner, 4.4, title, align="L", new_x=XPos.LEFT, new_y=YPos.NEXT)
+        self.style(8.5)
+        for text in lines:
+            self.multi_cell(inner, 4.2, text, align="L", new_x=XPos.LEFT, new_y=YPos.NEXT)
+        self.set_xy(MARGIN_MM, top + height)
+        self.ln(2.5)
+
+    def rows(
+        self, head: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int], numbers: Sequence[int] = ()
+    ) -> None:
+        """A table with horizontal rules, `head` may be empty; the columns in `numbers` are set flush right."""
+        self.style(8.5)
+        self.set_draw_color(*RULE)
+        self.set_fill_color(255, 255, 255)
+        self.set_line_width(0.2)
+        align = tuple("RIGHT" if n in numbers else "LEFT" for n in range(len(widths)))
+        with self.table(
+            col_widths=tuple(widths),
+            text_align=align,
+            line_height=4.4,
+            padding=(0.7, 2.4, 0.7, 0),
+            width=WIDTH_MM,
+            borders_layout=TableBordersLayout.HORIZONTAL_LINES,
+            cell_fill_mode=TableCellFillMode.NONE,
+            first_row_as_headings=bool(head),
+            headings_style=FontFace(emphasis="BOLD", color=MUTED, size_pt=8),
+        ) as table:
+            for row in (head, *rows) if head else rows:
+                table.row(row)
+        self.ln(2)
+
+    def _letters(self, family: str) -> set[int]:
+        face = self.fonts[family]
+        assert isinstance(face, TTFFont)  # noqa: S101  # add_font makes no other; for the type checker
+        return set(face.cmap)
+
+    def _height(self, width: float, text: str) -> float:
+        """Height in mm of a paragraph in a box."""
+        height = self.multi_cell(width, 4.2, text, dry_run=True, output=MethodReturnValue.HEIGHT)
+        return float(height)  # type: ignore[arg-type]  # fpdf2 types the union over all values of `output`
+
+    def picture(self, picture: Picture, x: float, y: float, width: float) -> float:
+        """Place a picture; returns its height in mm."""
+        height = _height_of(picture, width)
+        packed = io.BytesIO()
+        Image.fromarray(picture.rgb).save(packed, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
+        self.image(packed, x, y, width, height, alt_text=picture.caption)
+        return height
+
+    def figure(self, picture: Picture, width: float = WIDTH_MM) -> None:
+        """A picture with its caption, kept together on one page."""
+        height = _height_of(picture, width)
+        if self.will_page_break(height + 9):
+            self.add_page()
+        elif self.get_y() > self.t_margin:
+            self.ln(2)
+        self.picture(picture, MARGIN_MM, self.get_y(), width)
+        self.set_y(self.get_y() + height + 1)
+        self.line_of(picture.caption, 8, MUTED, gap=2.5)
+
+
+def _height_of(picture: Picture, width: float) -> float:
+    rows, columns = picture.rgb.shape[:2]
+    return width * float(rows) / float(columns)

@@ -1,0 +1,161 @@
+"""The last stage: everything a run found becomes files, in one folder that appears whole."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from PIL import Image as Pillow
+
+from braintumor import report
+from braintumor.nouns import Case, Findings, Measurements, Results, Segmentation, Sequence, Study
+from braintumor.report import Picture, ReportFacts
+from braintumor.results import manifest as manifest_file
+from braintumor.results.common import ResultContext, save
+from braintumor.results.encapsulated import make_pdf
+from braintumor.results.mesh import write_mesh
+from braintumor.results.nifti import write_nifti
+from braintumor.results.output import MANIFEST, appearing
+from braintumor.results.sc import make_secondary_captures
+from braintumor.results.seg import SegKind, make_seg
+from braintumor.results.sr import make_sr
+from braintumor.segment import on_grid
+
+TITLE = "Brain tumour measurements"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """What to write beyond the usual.
+
+    Attributes
+    ----------
+    preview
+        Also ``preview.png``.
+    seg_kind
+        How the DICOM SEG stores voxels.
+    """
+
+    preview: bool = False
+    seg_kind: SegKind = SegKind.BINARY
+
+
+def write(
+    study: Study,
+    case: Case,
+    segmentation: Segmentation,
+    measurements: Measurements,
+    findings: Findings,
+    out: Path,
+    options: WriteOptions = WriteOptions(),
+    timings: Mapping[str, float] | None = None,
+    created: datetime | None = None,
+) -> Results:
+    """Write NIfTI, surfaces, PDF and manifest, and for a DICOM study also SEG, SR, secondary captures and PDF in DICOM.
+
+    Parameters
+    ----------
+    segmentation
+        On the case's grid; it is carried to each source series' own grid here.
+    out
+        A folder that does not exist yet, or is empty.
+    timings
+        Seconds of the stages before this one, for the manifest.
+    created
+        Time of the content, with time zone; now if None.
+
+    Raises
+    ------
+    OutputError
+        If the results cannot be written; `out` is then as it was.
+    """
+    created = created or datetime.now().astimezone().replace(microsecond=0)
+    facts = ReportFacts.of(study, segmentation, created)
+    seconds = dict(timings or {})
+    outputs: dict[str, tuple[str, ...]] = {}
+
+    with appearing(out) as folder:
+
+        @contextmanager
+        def part(kind: str) -> Iterator[Callable[..., None]]:
+            started = time.perf_counter()
+
+            def wrote(*paths: Path) -> None:
+                outputs[kind] = tuple(sorted(str(path.relative_to(folder)) for path in paths))
+
+            yield wrote
+            seconds[f"write {kind}"] = round(time.perf_counter() - started, 3)
+
+        with part("nifti") as wrote:
+            per_series = _per_series(study, case, segmentation)
+            target = folder / "nifti"
+            target.mkdir()
+            wrote(*write_nifti(study, segmentation, per_series, target, facts))
+        with part("mesh") as wrote:
+            target = folder / "mesh"
+            target.mkdir()
+            wrote(*write_mesh(segmentation, target))
+        with part("pdf") as wrote:
+            pictures = report.key_images(case, segmentation, measurements)
+            pdf = report.render(study, case, segmentation, measurements, findings, pictures, facts)
+            (folder / "report.pdf").write_bytes(pdf)
+            wrote(folder / "report.pdf")
+        if options.preview:
+            with part("preview") as wrote:
+                Pillow.fromarray(report.overview(case, segmentation, measurements).rgb).save(folder / "preview.png")
+                wrote(folder / "preview.png")
+        if study.kind == "dicom":
+            with part("dicom") as wrote:
+                context = ResultContext.of(study, segmentation, created.replace(tzinfo=None))
+                mask = per_series[study.reference_sequence]
+                wrote(*_dicom(study, mask, measurements, findings, pictures, pdf, context, options, folder / "dicom"))
+        content = manifest_file.build(
+            study, case, segmentation, measurements, findings, created=created, timings=seconds, outputs=outputs, folder=folder
+        )
+        (folder / MANIFEST).write_text(json.dumps(content, indent=2) + "\n")
+    return Results(out, outputs, content)
+
+
+def _per_series(study: Study, case: Case, segmentation: Segmentation) -> dict[Sequence, Segmentation]:
+    """The mask on each series' own grid; series that share a grid and a transform share the mask."""
+    found: dict[Sequence, Segmentation] = {}
+    for sequence, series in study.series.items():
+        transform = case.alignment[sequence].transform
+        twin = next(
+            (
+                other
+                for other in found
+                if study.series[other].image.grid.same_as(series.image.grid)
+                and (case.alignment[other].transform == transform).all()
+            ),
+            None,
+        )
+        found[sequence] = found[twin] if twin else on_grid(segmentation, series.image.grid, transform)
+    return found
+
+
+def _dicom(
+    study: Study,
+    mask: Segmentation,
+    measurements: Measurements,
+    findings: Findings,
+    pictures: tuple[Picture, ...],
+    pdf: bytes,
+    context: ResultContext,
+    options: WriteOptions,
+    folder: Path,
+) -> list[Path]:
+    folder.mkdir()
+    seg = make_seg(study, mask, measurements, context, kind=options.seg_kind)
+    written = [save(seg, folder / "segmentation.dcm")]
+    written.append(save(make_sr(study, mask, seg, measurements, findings.flags, context), folder / "measurements.dcm"))
+    written.append(save(make_pdf(study, pdf, TITLE, context), folder / "report.dcm"))
+    captures = make_secondary_captures(study, [(p.name, p.rgb, p.caption) for p in pictures], context)
+    for picture, capture in zip(pictures, captures, strict=True):
+        written.append(save(capture, folder / f"picture-{picture.name}.dcm"))
+    return written

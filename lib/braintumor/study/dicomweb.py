@@ -1,0 +1,97 @@
+"""Fetches one study from a DICOMweb store, keeping the bytes of each instance as they were sent.
+
+A plain folder does not pass through here: `DICOMfileClient` reads every file twice (index, then data set; 2.6 s of CPU against
+1.0 s for 620 slices) and refuses implicit VR little endian, DICOM's default transfer syntax.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import requests
+from dicomweb_client import DICOMfileClient, DICOMwebClient
+from dicomweb_client.uri import URI
+from pydicom.dataset import Dataset
+
+from braintumor.errors import BrainTumorError, InputNotFoundError, OutputError
+
+AS_STORED = (("application/dicom", "*"),)
+"""Media type that asks the server not to transcode (PS3.18 8.7.3.5.2), so that hashes are of the archived object."""
+
+
+Client = DICOMfileClient | DICOMwebClient
+
+
+def is_url(source: str | Path) -> bool:
+    """Whether a source names a DICOMweb store rather than a file or folder."""
+    return str(source).startswith(("http://", "https://", "file://"))
+
+
+def download(url: str, folder: Path) -> None:
+    """Write every instance of one study into a folder as received, one file each.
+
+    Parameters
+    ----------
+    url
+        ``http(s)://host/dicom-web/studies/UID``, or ``file:///folder/studies/UID`` for one study of a local folder that holds
+        many (then `dicomweb_client.DICOMfileClient` serves it from an index in memory; the folder is not changed).
+
+    Raises
+    ------
+    InputNotFoundError
+        If the URL names no study, or the store does not answer or does not hold it.
+    OutputError
+        If the folder cannot be written.
+    """
+    client, study_uid = _client(url)
+    try:
+        for number, received in enumerate(_received(client, study_uid)):
+            (folder / f"{number:06d}.dcm").write_bytes(received)
+    except requests.RequestException as error:  # an OSError too, so it must come first
+        raise _unreachable(url, error) from error
+    except OSError as error:
+        raise OutputError(
+            f"an instance could not be kept: {error.strerror or error}",
+            remedy="free space for temporary files, or set TMPDIR to a larger disk",
+            path=folder,
+        ) from error
+
+
+def _client(url: str) -> tuple[Client, str]:
+    base, _, study_uid = url.rstrip("/").partition("/studies/")
+    try:
+        parsed = URI.from_string(f"https://any/studies/{study_uid}")  # checks the UID; `file` is no scheme it knows
+        if parsed.study_instance_uid is None or parsed.series_instance_uid is not None:
+            raise ValueError("no study")
+        if url.startswith("file://"):
+            return DICOMfileClient(base, in_memory=True, readonly=True), study_uid
+        client = DICOMwebClient(base)
+        client.set_http_retry_params(max_attempts=3, wait_exponential_multiplier=250)  # a wrong address is told within seconds
+        return client, study_uid
+    except (ValueError, OSError) as error:
+        raise InputNotFoundError(
+            "the URL does not name a DICOMweb study", remedy="write it as https://host/dicom-web/studies/STUDY-UID", path=url
+        ) from error
+
+
+def _received(client: Client, study_uid: str) -> Iterator[bytes]:
+    for dataset in client.iter_study(study_uid, media_types=AS_STORED):
+        yield _bytes_of(dataset)
+
+
+def _bytes_of(dataset: Dataset) -> bytes:
+    """What the client parsed: it hands over a dataset, which remembers the buffer or file it was read from."""
+    buffer = getattr(dataset, "buffer", None)
+    if buffer is not None:
+        return bytes(buffer.getvalue())
+    return Path(dataset.filename).read_bytes()
+
+
+def _unreachable(url: str, error: requests.RequestException) -> BrainTumorError:
+    status = error.response.status_code if error.response is not None else type(error).__name__
+    return InputNotFoundError(
+        f"the DICOMweb store did not deliver the study ({status})",
+        remedy="check the address, the study UID and your access; or export the study and give its folder",
+        path=url,
+    )

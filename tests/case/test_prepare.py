@@ -1,0 +1,214 @@
+"""Study -> Case: nothing is resampled that need not be, motion is found, and what was done is said."""
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from braintumor.case import PrepareOptions, prepare
+from braintumor.case.grid import case_grid, resample
+from braintumor.case.intensity import correct_bias, zscore
+from braintumor.case.register import HOPELESS, POOR, agreement, align
+from braintumor.errors import RegistrationError, UnusableImageError
+from braintumor.geometry import Grid
+from braintumor.nouns import Evidence, Image, Patient, Sequence, Series, Severity, Study
+from braintumor.phantom import PhantomOptions, make
+from braintumor.study import read
+
+
+def series_of(sequence, image, frame="1.2.3"):
+    attributes = {"frame_of_reference_uid": frame} if frame else {}
+    return Series(sequence.value, image, (), (), attributes, Evidence(sequence, 1.0, ("test",)))
+
+
+def study_of(images, **more):
+    return Study("case", "nifti", Patient(), None, {s: series_of(s, image) for s, image in images.items()}, **more)
+
+
+def moved(image, matrix):
+    """The same head after a motion: the point x of `image` is now at matrix @ x."""
+    return Image(resample(image, image.grid, np.linalg.inv(matrix)), image.grid)
+
+
+def motion(grid, shift, turn):
+    centre = grid.to_world((np.array(grid.shape) - 1) / 2)
+    matrix = np.eye(4)
+    matrix[:3, :3] = Rotation.from_euler("xyz", turn, degrees=True).as_matrix()
+    matrix[:3, 3] = centre + np.array(shift) - matrix[:3, :3] @ centre
+    return matrix
+
+
+@pytest.fixture(scope="module")
+def head():
+    """Skull-on phantom at 3 mm."""
+    return make(PhantomOptions(seed=2, spacing_mm=(3, 3, 3), skull=True))[0]
+
+
+def test_a_one_millimetre_reference_is_kept_voxel_for_voxel():
+    stored = Grid((30, 20, 10), np.diag([-1.0, 1.0, 1.01, 1.0]))
+    grid = case_grid(stored)
+    assert grid.axcodes == "LPS"
+    voxels = np.random.default_rng(0).normal(size=(30, 20, 10)).astype(np.float32)
+    assert np.array_equal(resample(Image(voxels, stored), grid), voxels[::-1])
+
+
+@pytest.mark.parametrize(
+    ("spacing", "expected"), [((0.9, 0.9, 5.5), (1, 1, 5.5)), ((0.5, 0.5, 0.5), (1, 1, 1)), ((2, 2, 2), (1, 1, 2))]
+)
+def test_other_references_get_one_millimetre_in_plane_and_keep_thick_slices(spacing, expected):
+    stored = Grid((40, 40, 20), np.diag([*spacing, 1.0]))
+    grid = case_grid(stored)
+    assert grid.spacing == pytest.approx(expected)
+    middle = [g.to_world((np.array(g.shape) - 1) / 2) for g in (stored, grid)]
+    np.testing.assert_allclose(*middle, atol=1e-6)
+
+
+def test_stripped_study_is_only_normalised(phantom):
+    case = prepare(study_of(phantom.images))
+    assert case.present == tuple(Sequence)
+    assert {a.method for a in case.alignment.values()} == {"same-grid", "reference"}
+    assert any("N4 bias correction skipped" in step for step in case.steps)
+    assert sum("registration skipped" in step for step in case.steps) == 3
+    for n in range(4):
+        inside = case.channels[n][case.brain]
+        assert abs(float(inside.mean())) < 0.05
+        assert float(inside.std()) == pytest.approx(1.0, abs=0.05)
+        assert not case.channels[n][~case.brain].any()
+    assert case.flags == ()
+
+
+def test_missing_sequence_is_an_empty_channel(phantom):
+    images = {s: phantom.images[s] for s in (Sequence.T1CE, Sequence.FLAIR)}
+    case = prepare(study_of(images))
+    assert case.present == (Sequence.T1CE, Sequence.FLAIR)
+    assert not case.channels[list(Sequence).index(Sequence.T2)].any()
+    assert set(case.display) == set(images)
+
+
+def test_bias_choices(phantom):
+    case = prepare(study_of(phantom.images), PrepareOptions(bias="always"))
+    assert "N4 bias correction applied" in case.steps
+    case = prepare(study_of(phantom.images), PrepareOptions(bias="never"))
+    assert "N4 bias correction skipped: asked not to" in case.steps
+    with pytest.raises(ValueError, match="bias must be one of"):
+        PrepareOptions(bias="sometimes")
+
+
+def test_an_empty_image_has_no_brain():
+    empty = Image(np.zeros((40, 40, 12), np.float32), Grid((40, 40, 12), np.eye(4)))
+    with pytest.raises(UnusableImageError, match="No brain"):
+        prepare(study_of({Sequence.T1CE: empty, Sequence.T2: empty}))
+
+
+@pytest.mark.parametrize(("shift", "turn"), [((6.0, -4.0, 5.0), (4.0, -5.0, 8.0)), ((0.0, 9.0, -3.0), (-8.0, 2.0, 3.0))])
+def test_motion_between_sequences_is_found(head, shift, turn):
+    """Mean error over the brain under 1 mm (voxels are 3 mm) for motions of 9 mm and 10 degrees."""
+    fixed, other = head.images[Sequence.T1CE], head.images[Sequence.T2]
+    true = motion(fixed.grid, shift, turn)
+    found, flags = align(
+        Sequence.T2, series_of(Sequence.T2, moved(other, true)), series_of(Sequence.T1CE, fixed), stripped=False
+    )
+    assert found.method == "rigid"
+    assert not flags
+    points = fixed.grid.to_world(np.argwhere(head.brain)[::50])
+    error = np.linalg.norm(
+        (points @ found.transform[:3, :3].T + found.transform[:3, 3]) - (points @ true[:3, :3].T + true[:3, 3]), axis=1
+    )
+    assert error.mean() < 1.0
+    assert found.quality > POOR
+
+
+def test_alignment_repeats_exactly(head):
+    fixed, still = head.images[Sequence.T1CE], head.images[Sequence.T1]
+    other = moved(still, motion(still.grid, (3, 2, 1), (2, 3, 4)))
+    runs = [
+        align(Sequence.T1, series_of(Sequence.T1, other), series_of(Sequence.T1CE, fixed), stripped=False)[0] for _ in range(2)
+    ]
+    assert np.array_equal(runs[0].transform, runs[1].transform)
+
+
+def test_a_head_that_did_not_move_is_left_alone(head):
+    fixed, other = head.images[Sequence.T1CE], head.images[Sequence.FLAIR]
+    found, _ = align(Sequence.FLAIR, series_of(Sequence.FLAIR, other), series_of(Sequence.T1CE, fixed), stripped=False)
+    assert found.method == "same-grid"
+    assert np.array_equal(found.transform, np.eye(4))
+
+
+def test_headers_far_apart_are_bridged_by_centres(head):
+    fixed, other = head.images[Sequence.T1CE], head.images[Sequence.T1]
+    away = other.grid.affine.copy()
+    away[:3, 3] += (300.0, -200.0, 90.0)
+    far = Image(other.voxels, Grid(other.grid.shape, away))
+    found, _ = align(Sequence.T1, series_of(Sequence.T1, far, frame="9"), series_of(Sequence.T1CE, fixed), stripped=False)
+    np.testing.assert_allclose(found.transform[:3, 3], (300.0, -200.0, 90.0), atol=3.0)
+
+
+def test_unrelated_images_are_refused(head):
+    fixed = head.images[Sequence.T1CE]
+    noise = Image(np.random.default_rng(0).random(fixed.grid.shape).astype(np.float32), fixed.grid)
+    with pytest.raises(RegistrationError, match="T2 could not be aligned"):
+        align(Sequence.T2, series_of(Sequence.T2, noise), series_of(Sequence.T1CE, fixed), stripped=False)
+
+
+def test_agreement_is_2_for_itself_and_1_for_noise():
+    rng = np.random.default_rng(0)
+    one, other = rng.random((30, 30, 30)), rng.random((30, 30, 30))
+    everywhere = np.ones((30, 30, 30), bool)
+    assert agreement(one, one, everywhere) == pytest.approx(2.0)
+    assert agreement(one, other, everywhere) < HOPELESS
+    assert agreement(one, other, np.zeros((30, 30, 30), bool)) == 1.0
+
+
+def test_zscore_of_constant_or_empty_is_zero():
+    brain = np.ones((4, 4, 4), bool)
+    assert not zscore(np.full((4, 4, 4), 7), brain).any()
+    assert not zscore(np.arange(64).reshape(4, 4, 4), np.zeros((4, 4, 4), bool)).any()
+    spiked = np.random.default_rng(0).normal(size=(20, 20, 20))
+    spiked[0, 0, 0] = 1e6
+    assert zscore(spiked, np.ones((20, 20, 20), bool)).max() == 5.0
+
+
+def test_n4_flattens_a_known_shading(head):
+    image = head.images[Sequence.T1]
+    ramp = np.linspace(0.6, 1.5, image.grid.shape[0])[:, None, None].astype(np.float32)
+    tissue = head.brain & (np.abs(zscore(image.voxels, head.brain)) < 1)
+    flat = correct_bias(image.voxels * ramp, head.brain, image.grid.spacing)
+    reference = correct_bias(image.voxels, head.brain, image.grid.spacing)
+
+    def unevenness(corrected):
+        ratio = corrected[tissue] / reference[tissue]
+        return float(ratio.std() / ratio.mean())
+
+    assert unevenness(flat) < 0.3 * unevenness(image.voxels * ramp)
+    assert np.array_equal(correct_bias(image.voxels, np.zeros_like(head.brain), image.grid.spacing), image.voxels)
+
+
+def test_skull_is_taken_off_and_n4_applied(head):
+    case = prepare(study_of(head.images))
+    true = resample(Image(head.brain.astype(np.float32), head.images[Sequence.T1CE].grid), case.grid) > 0.5
+    assert 2 * (true & case.brain).sum() / (true.sum() + case.brain.sum()) > 0.93
+    assert "N4 bias correction applied" in case.steps
+    assert any("deepbet" in step for step in case.steps)
+
+
+def test_without_t1_the_outline_is_flagged(head):
+    case = prepare(study_of({s: head.images[s] for s in (Sequence.T2, Sequence.FLAIR)}))
+    assert "brain-without-t1" in [flag.code for flag in case.flags]
+
+
+@pytest.mark.realdata
+def test_brats_case_is_not_touched(brats):
+    study = read(brats / "BraTS2021_01657")
+    case = prepare(study)
+    assert case.grid.shape == (240, 240, 155)
+    for sequence in Sequence:
+        assert np.array_equal(case.display[sequence], study.series[sequence].image.voxels)
+
+
+@pytest.mark.realdata
+@pytest.mark.slow
+def test_raw_study_of_four_grids_is_aligned(raw_case):
+    study = read(raw_case)
+    for sequence in (Sequence.T2, Sequence.FLAIR):
+        found, flags = align(sequence, study.series[sequence], study.reference, stripped=False)
+        assert found.quality > POOR
+        assert not [flag for flag in flags if flag.severity is Severity.SERIOUS]
