@@ -8,7 +8,7 @@ from braintumor import errors, labels
 from braintumor.errors import BrainTumorError, GeometryError
 from braintumor.geometry import Grid
 from braintumor.labels import LABELS, Region
-from braintumor.nouns import Author, Findings, Finding, Image, Patient, Segmentation, Sequence, Study
+from braintumor.nouns import Author, Finding, Findings, Image, Patient, Segmentation, Sequence, Study
 
 GRID = Grid((2, 3, 4), np.eye(4))
 

@@ -46,9 +46,9 @@ class RunOptions:
     overrides: Mapping[Sequence, str] = field(default_factory=dict)
     engine: str = "auto"
     model: Path | None = None
-    prepare: PrepareOptions = PrepareOptions()
-    segment: SegmentOptions = SegmentOptions()
-    write: WriteOptions = WriteOptions()
+    prepare: PrepareOptions = field(default_factory=PrepareOptions)
+    segment: SegmentOptions = field(default_factory=SegmentOptions)
+    write: WriteOptions = field(default_factory=WriteOptions)
 
 
 def run(source: str | Path, out: Path, options: RunOptions | None = None, progress: Progress = _silent) -> Results:

@@ -5,6 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from braintumor.case import PrepareOptions, prepare
+from braintumor.case.brain import find_brain
 from braintumor.case.grid import case_grid, resample
 from braintumor.case.intensity import correct_bias, zscore
 from braintumor.case.register import HOPELESS, POOR, agreement, align
@@ -190,9 +191,14 @@ def test_skull_is_taken_off_and_n4_applied(head):
     assert any("deepbet" in step for step in case.steps)
 
 
-def test_without_t1_the_outline_is_flagged(head):
-    case = prepare(study_of({s: head.images[s] for s in (Sequence.T2, Sequence.FLAIR)}))
-    assert "brain-without-t1" in [flag.code for flag in case.flags]
+def test_outlines_that_need_a_second_look_are_flagged(head, monkeypatch):
+    # The outline itself is deepbet's; only what is said about it is tested here, so an outline is given.
+    t2 = {Sequence.T2: head.images[Sequence.T2].voxels}
+    for outline, expected in ((head.brain, {"brain-without-t1"}), (~head.brain, {"brain-without-t1", "implausible-brain"})):
+        monkeypatch.setattr("braintumor.case.brain._deepbet", lambda _voxels, outline=outline: outline)
+        _, said, flags = find_brain(t2, head.images[Sequence.T2].grid.voxel_ml)
+        assert {flag.code for flag in flags} == expected
+        assert said.startswith("Brain outlined on T2")
 
 
 @pytest.mark.realdata

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.case.brain import find_brain, stripped_brain, support
-from braintumor.case.grid import case_grid, resample
+from braintumor.case.brain import find_brain, is_stripped, stripped_brain
+from braintumor.case.grid import case_grid, inside, resample
 from braintumor.case.intensity import correct_bias, zscore
 from braintumor.case.register import align
 from braintumor.errors import UnusableImageError
-from braintumor.geometry import canonical
-from braintumor.nouns import Alignment, Case, Flag, Sequence, Study
+from braintumor.geometry import Grid, canonical
+from braintumor.nouns import Alignment, Case, Flag, Sequence, Severity, Study
 
 __all__ = ["BIAS_CHOICES", "PrepareOptions", "prepare"]
 
@@ -23,6 +25,13 @@ BIAS_CHOICES = ("auto", "always", "never")
 
 Progress = Callable[[str, float], None]
 _Volumes = dict[Sequence, npt.NDArray[Any]]
+_Brain = npt.NDArray[np.bool_]
+
+_WORKERS = min(3, os.cpu_count() or 1)
+"""Sequences handled at a time; each by a single thread, so that results do not depend on the machine."""
+
+_COVERED = 0.98
+"""Share of the brain that a sequence must show not to be flagged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +76,26 @@ def prepare(
         If no brain is found.
     """
     grid = case_grid(study.reference.image.grid)
-    stripped = all(support(series.image.voxels) is not None for series in study.series.values())
-    alignment, volumes, flags = _aligned(study, stripped, progress)
+    stripped = all(is_stripped(series.image) for series in study.series.values())
+    alignment, flags = _alignments(study, stripped, progress)
+    volumes = {s: resample(study.series[s].image, grid, found.transform) for s, found in alignment.items()}
     steps = [_said(sequence, found) for sequence, found in alignment.items()]
     native = study.reference.image.grid
     if not grid.same_as(canonical(native).grid(native)):
         steps.append("Resampled to " + " x ".join(f"{size:.2f}" for size in grid.spacing) + " mm")
     progress("brain", 0.6)
-    brain = stripped_brain(volumes, grid.voxel_ml) if stripped else None
-    raw = brain is None
-    if brain is None:
-        brain, said, more = find_brain(volumes, grid.voxel_ml)
-        flags = (*flags, *more)
+    if stripped:
+        brain, said = stripped_brain(volumes), "Skull-stripped input: brain = voxels that differ from the background"
     else:
-        said = "Skull-stripped input: brain = voxels that differ from the background"
+        brain, said, more = find_brain(_uncut(volumes, alignment), grid.voxel_ml)
+        flags = (*flags, *more)
     steps.append(said)
     if not brain.any():
         raise UnusableImageError("No brain was found in the images", remedy="Check that the study shows a head, in MR")
+    seen, more = _seen(study, grid, brain, alignment)
     progress("intensities", 0.8)
-    if options.bias == "always" or (options.bias == "auto" and raw):
-        volumes = {sequence: correct_bias(voxels, brain, grid.spacing) for sequence, voxels in volumes.items()}
+    if options.bias == "always" or (options.bias == "auto" and not stripped):
+        volumes = _unshaded(volumes, seen, grid)
         steps.append("N4 bias correction applied")
     else:
         reason = "asked not to" if options.bias == "never" else "skull-stripped input is taken as prepared"
@@ -94,7 +103,7 @@ def prepare(
     channels = np.zeros((len(Sequence), *grid.shape), np.float32)
     for n, sequence in enumerate(Sequence):
         if sequence in volumes:
-            channels[n] = zscore(volumes[sequence], brain)
+            channels[n] = zscore(volumes[sequence], seen[sequence])
     return Case(
         case_id=study.uid,
         grid=grid,
@@ -104,27 +113,62 @@ def prepare(
         present=tuple(volumes),
         alignment=alignment,
         steps=tuple(steps),
-        flags=(*study.flags, *flags),
+        flags=(*study.flags, *flags, *more),
     )
 
 
-def _aligned(study: Study, stripped: bool, progress: Progress) -> tuple[dict[Sequence, Alignment], _Volumes, tuple[Flag, ...]]:
-    """Every sequence's alignment to the reference and its voxels on the case's grid, in `Sequence` order."""
-    grid = case_grid(study.reference.image.grid)
-    alignment: dict[Sequence, Alignment] = {}
-    volumes: _Volumes = {}
-    flags: tuple[Flag, ...] = ()
-    present = [sequence for sequence in Sequence if sequence in study.series]
-    for n, sequence in enumerate(present):
-        progress(f"aligning {sequence.title}", 0.6 * n / len(present))
+def _alignments(study: Study, stripped: bool, progress: Progress) -> tuple[dict[Sequence, Alignment], tuple[Flag, ...]]:
+    """Every sequence's alignment to the reference, in `Sequence` order."""
+
+    def one(sequence: Sequence) -> tuple[Alignment, tuple[Flag, ...]]:
         series = study.series[sequence]
         if series is study.reference:
-            alignment[sequence] = Alignment(np.eye(4), "reference", None)
-        else:
-            alignment[sequence], more = align(sequence, series, study.reference, stripped=stripped)
+            return Alignment(np.eye(4), "reference", None), ()
+        return align(sequence, series, study.reference, stripped=stripped)
+
+    present = [sequence for sequence in Sequence if sequence in study.series]
+    alignment: dict[Sequence, Alignment] = {}
+    flags: tuple[Flag, ...] = ()
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        for n, (sequence, (found, more)) in enumerate(zip(present, pool.map(one, present), strict=True), start=1):
+            alignment[sequence] = found
             flags = (*flags, *more)
-        volumes[sequence] = resample(series.image, grid, alignment[sequence].transform)
-    return alignment, volumes, flags
+            progress(f"aligned {sequence.title}", 0.6 * n / len(present))
+    return alignment, flags
+
+
+def _uncut(volumes: _Volumes, alignment: Mapping[Sequence, Alignment]) -> _Volumes:
+    """What the brain is outlined on: T1-weighted volumes that were not turned, if there are any.
+
+    Turning cuts corners off the field of view, and deepbet follows such a cut out of the head.
+    """
+    still = {s: v for s, v in volumes.items() if alignment[s].method in ("reference", "same-grid")}
+    return still if Sequence.T1 in still or Sequence.T1CE in still else volumes
+
+
+def _seen(
+    study: Study, grid: Grid, brain: _Brain, alignment: Mapping[Sequence, Alignment]
+) -> tuple[dict[Sequence, _Brain], tuple[Flag, ...]]:
+    """The part of the brain that each sequence shows: what lies outside its field of view has no intensity to count."""
+    seen: dict[Sequence, _Brain] = {}
+    flags: list[Flag] = []
+    for sequence, found in alignment.items():
+        seen[sequence] = brain
+        if found.method in ("reference", "same-grid"):
+            continue
+        seen[sequence] = brain & inside(study.series[sequence].image.grid, grid, found.transform)
+        share = np.count_nonzero(seen[sequence]) / np.count_nonzero(brain)
+        if share < _COVERED:
+            words = f"{sequence.title} shows only {share:.0%} of the brain; the rest was segmented without it."
+            flags.append(Flag("partial-coverage", Severity.WARNING, words))
+    return seen, tuple(flags)
+
+
+def _unshaded(volumes: _Volumes, seen: Mapping[Sequence, _Brain], grid: Grid) -> _Volumes:
+    """Every sequence after N4."""
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        corrected = pool.map(lambda sequence: correct_bias(volumes[sequence], seen[sequence], grid.spacing), volumes)
+        return dict(zip(volumes, corrected, strict=True))
 
 
 def _said(sequence: Sequence, alignment: Alignment) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from braintumor.nouns import Flag, Sequence, Severity
+from braintumor.nouns import Flag, Image, Sequence, Severity
 
 PLAUSIBLE_ML = (700.0, 2200.0)
 """Brain volumes outside this range are flagged; adult intracranial volumes lie between 900 and 1900 mL."""
@@ -32,14 +32,18 @@ def support(voxels: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
     return None if outside.mean() < _BACKGROUND_SHARE else ~outside
 
 
-def stripped_brain(volumes: Mapping[Sequence, npt.NDArray[Any]], voxel_ml: float) -> npt.NDArray[np.bool_] | None:
-    """The brain mask of skull-stripped volumes on one grid (union of their supports), or None if the skull is on."""
-    brain: npt.NDArray[np.bool_] | None = None
-    for voxels in volumes.values():
-        inside = support(voxels)
-        if inside is None or np.count_nonzero(inside) * voxel_ml > _STRIPPED_MAX_ML:
-            return None
-        brain = inside if brain is None else brain | inside
+def is_stripped(image: Image) -> bool:
+    """Whether the skull is gone: a large constant background, and not more in front of it than a brain's volume.
+
+    The volume tells brains from whole heads whose air was set to 0 by the scanner or by defacing.
+    """
+    inside = support(image.voxels)
+    return inside is not None and np.count_nonzero(inside) * image.grid.voxel_ml <= _STRIPPED_MAX_ML
+
+
+def stripped_brain(volumes: Mapping[Sequence, npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:
+    """The brain of skull-stripped volumes on one grid: voxels that differ from the background in any of them."""
+    brain: npt.NDArray[np.bool_] = np.logical_or.reduce([voxels != voxels[0, 0, 0] for voxels in volumes.values()])
     return brain
 
 

@@ -82,3 +82,24 @@ def resample(image: Image, grid: Grid, transform: Affine | None = None) -> npt.N
     mapped = to_transform(np.eye(4) if transform is None else transform)
     where = (grid.origin.tolist(), grid.spacing, grid.directions.ravel().tolist())
     return from_sitk(sitk.Resample(moving, grid.shape, mapped, sitk.sitkLinear, *where, 0.0, sitk.sitkFloat32))
+
+
+def inside(source: Grid, grid: Grid, transform: Affine) -> npt.NDArray[np.bool_]:
+    """Which points of `grid` lie in the field of view of `source`.
+
+    Parameters
+    ----------
+    transform
+        4x4, LPS+ mm of `grid` -> LPS+ mm of `source`.
+
+    Returns
+    -------
+    bool (i, j, k) of ``grid.shape``.
+    """
+    matrix = np.linalg.inv(source.affine) @ transform @ grid.affine
+    i, j, k = np.ogrid[: grid.shape[0], : grid.shape[1], : grid.shape[2]]
+    within = np.ones(grid.shape, bool)
+    for row, size in zip(matrix[:3], source.shape, strict=True):
+        index = (row[0] * i + row[1] * j + row[3]).astype(np.float32) + (row[2] * k).astype(np.float32)
+        within &= (index >= -0.5) & (index <= size - 0.5)
+    return within

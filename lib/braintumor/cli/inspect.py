@@ -34,7 +34,7 @@ def inspect(
         table.add_column(heading, justify="right" if heading in ("Images", "Sure") else "left", overflow="fold")
     for row in found["series"]:
         why = "; ".join(row["reasons"])
-        used = row["used_as"] or "–"
+        used = row["used_as"] or "-"
         table.add_row(used, row["description"] or row["uid"], str(row["images"]), f"{row['confidence']:.0%}", why)
     console.out.print(table)
     for problem in found["problems"]:

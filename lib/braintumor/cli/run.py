@@ -99,6 +99,6 @@ def _volumes(regions: dict[str, Any]) -> Table:
     for region in Region:
         row = regions[region.value]
         diameters = row["diameters"]
-        sizes = [f"{diameters[key]:.1f}" for key in ("longest_mm", "perpendicular_mm")] if diameters else ["–", "–"]
+        sizes = [f"{diameters[key]:.1f}" for key in ("longest_mm", "perpendicular_mm")] if diameters else ["-", "-"]
         table.add_row(f"{REGION_NAMES[region]} ({region.value})", f"{row['volume_ml']:.2f}", *sizes)
     return table

@@ -178,7 +178,7 @@ def _tables(sheet: Sheet, measurements: Measurements) -> None:
     keys = [k for k in dict.fromkeys((*(r.value for r in Region), *(m.short for m in LABELS))) if k in measurements.regions]
     head = ("Region", "mL", "Simpson mL", f"Longest {TIMES} perp. mm", "Product mm²", "3D extent mm", "Side", "Lobe")
     rows = [_region_row(NAMES[key], measurements.regions[key]) for key in keys]
-    sheet.rows(head, rows, (46, 12, 18, 28, 19, 20, 12, 27), numbers=(1, 2, 3, 4, 5))
+    sheet.rows(head, rows, (47, 12, 19, 28, 20, 21, 12, 23), numbers=(1, 2, 3, 4, 5))
     lesions = measurements.lesions
     if not lesions:
         return

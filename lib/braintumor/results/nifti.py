@@ -12,6 +12,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
+from nibabel.filebasedimages import ImageFileError
 
 from braintumor.geometry import LPS_FROM_RAS, Grid
 from braintumor.labels import LABELS
@@ -99,8 +100,13 @@ def _groups(study: Study, per_series: Mapping[Sequence, Segmentation]) -> list[l
 
 
 def _source_header(study: Study, series: Series) -> Any:
-    """The source's header, if it is NIfTI: its qform and sform are carried over unchanged."""
-    return nib.load(series.instances[0].path).header if study.kind == "nifti" else None
+    """The source's header, if it is NIfTI and can still be read: its qform and sform are carried over unchanged."""
+    if study.kind != "nifti":
+        return None
+    try:
+        return nib.load(series.instances[0].path).header
+    except (OSError, ImageFileError):
+        return None  # unpacked and gone, or oddly named: the grid has the affine, only the choice of forms is lost
 
 
 def _save(path: Path, voxels: npt.NDArray[Any], grid: Grid, source: Any = None) -> Path:

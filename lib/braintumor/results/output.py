@@ -76,8 +76,7 @@ def _move_entries(scratch: Path, out: Path) -> None:
     entries = sorted(scratch.iterdir(), key=lambda entry: entry.name == MANIFEST)
     moved: list[Path] = []
     try:
-        for entry in entries:
-            moved.append(entry.replace(out / entry.name))
+        moved.extend(entry.replace(out / entry.name) for entry in entries)
     except BaseException:
         for entry in moved:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()

@@ -1,0 +1,1 @@
+"""Training: expert masks in, weights with measured figures out."""

@@ -1,0 +1,46 @@
+"""The vocabulary: Study, Series, Case, Segmentation, Measurements, Findings, Results; each immutable, defined here only.
+
+A study goes in, results come out, and every stage is a function from one of these nouns to the next. What a stage was
+unsure of travels along as `Flag`, so nothing clinical is decided silently.
+"""
+
+from braintumor.nouns.case import Alignment, Author, Case, Segmentation
+from braintumor.nouns.result import Diameters, Finding, Findings, Lesion, Measurements, RegionMeasurement, Results
+from braintumor.nouns.study import (
+    Evidence,
+    Flag,
+    Image,
+    Instance,
+    Patient,
+    Sequence,
+    Series,
+    Severity,
+    Study,
+    Voxels,
+    read_only,
+)
+
+__all__ = [
+    "Alignment",
+    "Author",
+    "Case",
+    "Diameters",
+    "Evidence",
+    "Finding",
+    "Findings",
+    "Flag",
+    "Image",
+    "Instance",
+    "Lesion",
+    "Measurements",
+    "Patient",
+    "RegionMeasurement",
+    "Results",
+    "Segmentation",
+    "Sequence",
+    "Series",
+    "Severity",
+    "Study",
+    "Voxels",
+    "read_only",
+]
