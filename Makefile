@@ -35,7 +35,7 @@ bench: $(VENV)/.installed  ## Speed and memory, beside MONAI and the Deploy SDK
 	$(BIN)/python -m benchmarks.run
 
 lock: $(VENV)/.installed  ## Write down the exact versions that are installed
-	$(BIN)/python -m pip freeze --exclude-editable --exclude braintumor > requirements.lock
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
 
 audit: $(VENV)/.installed  ## Known vulnerabilities in what is installed
 	$(BIN)/pip-audit --skip-editable

@@ -103,7 +103,7 @@ def test_interruption_is_status_130_and_leaves_nothing(nifti_study, tmp_path, ca
     def interrupt(*_arguments, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("braintumor.results.write.write_mesh", interrupt)
+    monkeypatch.setattr("braintumor.results.writing.write_mesh", interrupt)
     assert call("run", nifti_study, "-o", tmp_path / "out") == 130
     assert "nothing was written" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

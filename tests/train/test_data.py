@@ -37,14 +37,16 @@ def test_slices_hold_every_brain_voxel_with_rows_to_posterior():
 def test_slice_files_are_grouped_by_patient_and_reordered(tmp_path):
     rng = np.random.default_rng(1)
     for name in ("volume_7_slice_50", "volume_7_slice_60", "volume_9_slice_1"):
-        image = np.full((4, 240, 240), -0.5, np.float16)
-        image[:, 60:180, 40:200] = rng.normal(size=(4, 120, 160)) + np.arange(4)[:, None, None]
-        image[0, 100:110, 100:120] = 9.0  # the bright patch of the channel stored first, FLAIR
-        np.savez(tmp_path / f"{name}.npz", image=image, label=np.zeros((240, 240), np.uint8))
+        image = np.full((4, 240, 240), -9.0, np.float16)
+        image[:, 60:180, 40:200] = rng.normal(size=(4, 120, 160))
+        image[0, 100:110, 100:120] = 9.0  # a bright patch in the channel stored first, FLAIR
+        label = np.zeros((240, 240), np.uint8)
+        label[100:110, 100:120] = 4
+        np.savez(tmp_path / f"{name}.npz", image=image, label=label)
     patients = from_slice_files(tmp_path.glob("*.npz"))
     assert [(p.name, len(p.images)) for p in patients] == [("volume_7", 2), ("volume_9", 1)]
-    peaks = patients[0].images[0].reshape(4, -1).max(axis=1)
-    assert int(peaks.argmax()) == list(Sequence).index(Sequence.FLAIR)
+    patch = patients[0].images[0][:, patients[0].labels[0] == 3].mean(axis=1)
+    assert patch.tolist() == pytest.approx([0, 0, 0, 5], abs=0.3)
 
 
 def test_sampler_balances_and_points_at_tumour():

@@ -211,6 +211,8 @@ def _refine(fixed: Image, moving: Image, start: Affine) -> Affine:
         method.Execute(to_sitk(fixed.voxels, fixed.grid), to_sitk(moving.voxels, moving.grid))
     except RuntimeError:
         return start  # no overlap at this start; another start, or the agreement, decides
+    # Threads add up in any order, so the last bits vary from run to run; a nanometre decides nothing, equality does.
+    transform.SetParameters([round(value, 6) for value in transform.GetParameters()])
     rotation = np.array(transform.GetMatrix()).reshape(3, 3)
     centre = np.array(transform.GetCenter())
     matrix = np.eye(4)

@@ -13,10 +13,12 @@ from braintumor.cli import inspect, make, run, train
 from braintumor.cli.console import fail
 from braintumor.errors import BrainTumorError
 
+INTERRUPTED = 130
+"""What Typer makes of a KeyboardInterrupt: 128 + SIGINT, as shells do."""
+
 app = typer.Typer(
     name="braintumor",
     help="A brain MR study in; tumour segmentation, measurements and report out. Research use, not a medical device.",
-    no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -54,6 +56,7 @@ def main(arguments: list[str] | None = None) -> Any:
         return app(args=arguments, prog_name="braintumor", standalone_mode=True)
     except BrainTumorError as error:
         sys.exit(fail(error))
-    except KeyboardInterrupt:
-        typer.echo("Interrupted; nothing was written.", err=True)
-        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            typer.echo("Interrupted; nothing was written.", err=True)
+        raise

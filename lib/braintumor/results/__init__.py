@@ -2,6 +2,6 @@
 
 from braintumor.results.output import check_output
 from braintumor.results.seg import SegKind, read_seg
-from braintumor.results.write import WriteOptions, write
+from braintumor.results.writing import WriteOptions, write
 
 __all__ = ["SegKind", "WriteOptions", "check_output", "read_seg", "write"]

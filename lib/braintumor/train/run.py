@@ -66,8 +66,9 @@ def read_config(path: Path) -> RunConfig:
 
 def load_case(folder: Path) -> tuple[Case, Segmentation]:
     """A case prepared exactly as at inference, and its expert mask on the case's grid."""
-    case = case_stage.prepare(study_stage.read(folder))
-    return case, on_grid(read_truth(find_truth(folder)), case.grid)
+    study = study_stage.read(folder)
+    case = case_stage.prepare(study)
+    return case, on_grid(read_truth(find_truth(folder), study.reference.image.grid), case.grid)
 
 
 def run(

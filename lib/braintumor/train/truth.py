@@ -34,8 +34,14 @@ def find_truth(folder: Path) -> Path:
     return found[0]
 
 
-def read_truth(path: Path) -> Segmentation:
-    """An expert mask with BraTS values on its own grid; BraTS 2023's value 3 for enhancing tumour becomes 4.
+def read_truth(path: Path, drawn_on: Grid) -> Segmentation:
+    """An expert mask with BraTS values; BraTS 2023's value 3 for enhancing tumour becomes 4.
+
+    Parameters
+    ----------
+    drawn_on
+        Grid of the image it was drawn on. A mask of the same shape belongs to that image voxel for voxel, whatever its own
+        header says: some editions lost the origin (Brats17_TCIA_105_1 puts its mask 239 mm beside the head).
 
     Raises
     ------
@@ -56,7 +62,8 @@ def read_truth(path: Path) -> Segmentation:
             "The mask holds other values than 0, 1, 2 and 4 (or 3)", remedy="Convert its labels first", path=path
         )
     mask[mask == 3] = ENHANCING.value
-    return Segmentation(mask, Grid(mask.shape, LPS_FROM_RAS @ stored.affine), Author("human", "expert"))
+    grid = drawn_on if mask.shape == drawn_on.shape else Grid(mask.shape, LPS_FROM_RAS @ stored.affine)
+    return Segmentation(mask, grid, Author("human", "expert"))
 
 
 def dice(predicted: Segmentation, truth: Segmentation, region: Region) -> float | None:
