@@ -29,7 +29,7 @@ def support(voxels: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
     """
     background = voxels[0, 0, 0]
     outside = voxels == background
-    return None if outside.mean() < _BACKGROUND_SHARE else ~outside
+    return None if outside.mean() < _BACKGROUND_SHARE else np.logical_not(outside)
 
 
 def is_stripped(image: Image) -> bool:
@@ -38,7 +38,7 @@ def is_stripped(image: Image) -> bool:
     The volume tells brains from whole heads whose air was set to 0 by the scanner or by defacing.
     """
     inside = support(image.voxels)
-    return inside is not None and np.count_nonzero(inside) * image.grid.voxel_ml <= _STRIPPED_MAX_ML
+    return inside is not None and bool(np.count_nonzero(inside) * image.grid.voxel_ml <= _STRIPPED_MAX_ML)
 
 
 def stripped_brain(volumes: Mapping[Sequence, npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:

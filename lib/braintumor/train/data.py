@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,7 @@ class Slices:
     labels: npt.NDArray[np.uint8]
 
 
-def _framed(planes: npt.NDArray[np.generic], centre: tuple[int, int]) -> npt.NDArray[np.generic]:
+def _framed(planes: npt.NDArray[Any], centre: tuple[int, int]) -> npt.NDArray[Any]:
     """(..., H, W) cut or zero-padded to FRAME around a centre pixel."""
     out = np.zeros((*planes.shape[:-2], *FRAME), planes.dtype)
     source, target = [], []
@@ -56,7 +57,7 @@ def from_case(case: Case, truth: Segmentation) -> Slices:
     used = np.flatnonzero(case.brain.any(axis=(0, 1)))
     planes = case.channels[:, :, :, used].transpose(3, 0, 2, 1).astype(np.float16)
     masks = to_channels(truth.mask[:, :, used]).transpose(2, 1, 0)
-    centre = _centre(case.brain.any(axis=2).T)
+    centre = _centre(np.asarray(case.brain.any(axis=2)).T)
     return Slices(case.case_id, _framed(planes, centre), _framed(masks, centre))
 
 
@@ -112,7 +113,7 @@ class BalancedSampler:
         labels = np.stack([self.patients[p].labels[s] for p, s in chosen])
         centres = np.empty((size, 2), np.float32)
         for n in range(size):
-            wanted = np.flatnonzero(labels[n]) if rng.random() < 2 / 3 else np.empty(0)
+            wanted = np.flatnonzero(labels[n] if rng.random() < 2 / 3 else np.zeros(0))
             pool = wanted if wanted.size else np.flatnonzero(images[n].any(axis=0))
             centres[n] = np.unravel_index(int(rng.choice(pool)), FRAME)
         return torch.from_numpy(images), torch.from_numpy(labels), torch.from_numpy(centres)

@@ -58,7 +58,8 @@ class _State:
     def __init__(self, config: TrainConfig, network: NetworkConfig) -> None:
         torch.manual_seed(config.seed)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model = AttentionUNet(network).to(self.device, memory_format=torch.channels_last)
+        self.model = AttentionUNet(network).to(self.device)
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
         average = AttentionUNet(network).to(self.device)
         average.load_state_dict(self.model.state_dict())
         self.average = average.eval()
@@ -168,7 +169,7 @@ def _one_step(state: _State, sampler: BalancedSampler, config: TrainConfig) -> f
         logits = state.model(images)
     loss = dice_ce_loss(logits, target.to(state.device))
     state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     torch.nn.utils.clip_grad_norm_(state.model.parameters(), 5.0)
     state.optimizer.step()
     state.step += 1

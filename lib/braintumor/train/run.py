@@ -55,7 +55,9 @@ def read_config(path: Path) -> RunConfig:
         raise InputNotFoundError(
             "The configuration cannot be read as JSON", remedy="See model/configs/train.json", path=path
         ) from error
-    settings = {key: tuple(value) if isinstance(value, list) else value for key, value in content.pop("train").items()}
+    settings: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in content.pop("train").items()
+    }
     return RunConfig(
         train=TrainConfig(**settings),
         network=NetworkConfig.from_dict(content.pop("network")),

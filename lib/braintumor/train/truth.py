@@ -49,7 +49,7 @@ def read_truth(path: Path, drawn_on: Grid) -> Segmentation:
         If the file cannot be read, or holds other values.
     """
     try:
-        stored = nib.load(path)  # type: ignore[attr-defined]
+        stored = nib.Nifti1Image.from_filename(path)
         voxels = np.asarray(stored.dataobj)
     except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError) as error:
         raise CorruptFileError(
