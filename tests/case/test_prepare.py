@@ -5,8 +5,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from braintumor.case import PrepareOptions, prepare
-from braintumor.case.brain import find_brain
-from braintumor.case.grid import case_grid, resample
+from braintumor.case.brain import find_brain, is_stripped
+from braintumor.case.grid import case_grid, inside, resample
 from braintumor.case.intensity import correct_bias, zscore
 from braintumor.case.register import HOPELESS, POOR, agreement, align
 from braintumor.errors import RegistrationError, UnusableImageError
@@ -134,12 +134,77 @@ def test_a_head_that_did_not_move_is_left_alone(head):
     assert np.array_equal(found.transform, np.eye(4))
 
 
+@pytest.mark.parametrize(
+    ("sequence", "shift", "turn"), [(Sequence.FLAIR, (0, 0, 0), (0, 0, 8)), (Sequence.T1, (1.5, 0, 0), (0, 0, 0))]
+)
+def test_small_or_purely_turning_motion_on_a_shared_grid_is_found(head, sequence, shift, turn):
+    """A turn about the head's centre makes every shift look worse, so shifts alone do not show it."""
+    fixed = head.images[Sequence.T1CE]
+    true = motion(fixed.grid, shift, turn)
+    other = series_of(sequence, moved(head.images[sequence], true))
+    found, _ = align(sequence, other, series_of(Sequence.T1CE, fixed), stripped=False)
+    assert found.method == "rigid"
+    points = fixed.grid.to_world(np.argwhere(head.brain)[::50])
+    error = points @ (found.transform - true)[:3, :3].T + (found.transform - true)[:3, 3]
+    assert np.linalg.norm(error, axis=1).mean() < 1.0
+
+
+def test_the_same_points_in_another_axis_order_are_the_same_grid(phantom):
+    fixed, other = phantom.images[Sequence.T1CE], phantom.images[Sequence.T2]
+    flip = np.diag([-1.0, 1.0, 1.0, 1.0])
+    flip[0, 3] = other.grid.shape[0] - 1
+    stored = Image(other.voxels[::-1], Grid(other.grid.shape, other.grid.affine @ flip))
+    case = prepare(study_of({Sequence.T1CE: fixed, Sequence.T2: stored}))
+    plain = prepare(study_of({Sequence.T1CE: fixed, Sequence.T2: other}))
+    assert case.alignment[Sequence.T2].method == "same-grid"
+    assert np.array_equal(case.channels, plain.channels)
+
+
+def test_a_head_whose_air_was_set_to_zero_is_not_taken_for_a_stripped_brain(head):
+    images = {}
+    for sequence in (Sequence.T1CE, Sequence.T2):
+        image = head.images[sequence]
+        images[sequence] = Image(np.where(image.voxels > np.percentile(image.voxels, 60), image.voxels, 0), image.grid)
+    assert not any(is_stripped(image) for image in images.values())
+    images[Sequence.T2] = moved(images[Sequence.T2], motion(images[Sequence.T2].grid, (8, 0, 0), (0, 0, 0)))
+    case = prepare(study_of(images), PrepareOptions(bias="never"))
+    assert case.alignment[Sequence.T2].translation_mm == pytest.approx(8, abs=1)
+    assert any("deepbet" in step for step in case.steps)
+
+
+def test_what_a_sequence_does_not_show_is_left_empty_and_flagged(phantom):
+    """T2 lacks the top of the head: no intensity is made up there, and its z-scores are those of the part it shows."""
+    whole = phantom.images[Sequence.T2]
+    top = whole.grid.shape[2] // 2
+    cut = Image(
+        whole.voxels[:, :, :top],
+        whole.grid.cropped((slice(0, whole.grid.shape[0]), slice(0, whole.grid.shape[1]), slice(0, top))),
+    )
+    case = prepare(study_of({Sequence.T1CE: phantom.images[Sequence.T1CE], Sequence.T2: cut}))
+    assert "partial-coverage" in [flag.code for flag in case.flags]
+    shown = inside(cut.grid, case.grid, case.alignment[Sequence.T2].transform)
+    channel = case.channels[list(Sequence).index(Sequence.T2)]
+    assert (case.brain & ~shown).any()
+    assert not channel[~shown].any()
+    assert float(channel[case.brain & shown].mean()) == pytest.approx(0, abs=0.05)
+
+
+def test_the_brain_is_outlined_where_turning_cut_nothing_off(head):
+    """T1 is turned onto the grid, which cuts its corners; the untouched T1ce is used instead."""
+    fixed = head.images[Sequence.T1CE]
+    turned = moved(head.images[Sequence.T1], motion(fixed.grid, (2, 0, 3), (6, 0, 9)))
+    case = prepare(study_of({Sequence.T1: turned, Sequence.T1CE: fixed}), PrepareOptions(bias="never"))
+    assert case.alignment[Sequence.T1].method == "rigid"
+    assert any(step.startswith("Brain outlined on T1ce") for step in case.steps)
+
+
 def test_headers_far_apart_are_bridged_by_centres(head):
     fixed, other = head.images[Sequence.T1CE], head.images[Sequence.T1]
     away = other.grid.affine.copy()
     away[:3, 3] += (300.0, -200.0, 90.0)
     far = Image(other.voxels, Grid(other.grid.shape, away))
-    found, _ = align(Sequence.T1, series_of(Sequence.T1, far, frame="9"), series_of(Sequence.T1CE, fixed), stripped=False)
+    found, flags = align(Sequence.T1, series_of(Sequence.T1, far, frame="9"), series_of(Sequence.T1CE, fixed), stripped=False)
+    assert [flag.code for flag in flags] == ["header-position-unused"]
     np.testing.assert_allclose(found.transform[:3, 3], (300.0, -200.0, 90.0), atol=3.0)
 
 

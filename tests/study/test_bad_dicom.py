@@ -44,7 +44,7 @@ def edit(paths: list[Path], change: Callable[[pydicom.Dataset], None]) -> None:
 
 def test_missing_slice_is_refused_not_stretched(write_study: WriteStudy) -> None:
     folder = write_study({Sequence.T2: Awkward(missing_slices=(4,))})
-    refused(folder, errors.GeometryError, "a slice is missing between 003_0004.dcm and 003_0005.dcm", "10.00 mm", "5.00 mm")
+    refused(folder, errors.GeometryError, "A slice is missing between 003_0004.dcm and 003_0005.dcm", "10.00 mm", "5.00 mm")
 
 
 def test_several_missing_slices_are_counted(write_study: WriteStudy) -> None:

@@ -203,7 +203,7 @@ def test_two_t1_that_look_alike_are_refused(write_study: WriteStudy, add: Add) -
     for number in (11, 12):
         add(folder, Sequence.T1, number, **SILENT)
 
-    with pytest.raises(AmbiguousSequenceError, match=r"neither headers nor pixels.*--t1ce UID"):
+    with pytest.raises(AmbiguousSequenceError, match=r"Neither headers nor pixels.*--t1ce UID"):
         read(folder)
     assert [p.code for p in inspect(folder).problems] == ["ambiguous-sequence"]
 

@@ -75,7 +75,7 @@ def test_study_of_a_local_folder_by_file_url(folder: Path, header: StudyHeader) 
 
 
 def test_study_the_server_does_not_have(store: str) -> None:
-    with pytest.raises(InputNotFoundError, match=r"did not deliver the study \(404\).*check the address"):
+    with pytest.raises(InputNotFoundError, match=r"did not deliver the study \(404\).*Check the address"):
         read(f"{store}/studies/1.2.3")
 
 

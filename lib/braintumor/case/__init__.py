@@ -16,7 +16,7 @@ from braintumor.case.grid import case_grid, inside, resample
 from braintumor.case.intensity import correct_bias, zscore
 from braintumor.case.register import align
 from braintumor.errors import UnusableImageError
-from braintumor.geometry import Grid, canonical
+from braintumor.geometry import Grid, bounding_box, canonical
 from braintumor.nouns import Alignment, Case, Flag, Sequence, Severity, Study
 
 __all__ = ["BIAS_CHOICES", "PrepareOptions", "prepare"]
@@ -101,9 +101,10 @@ def prepare(
         reason = "asked not to" if options.bias == "never" else "skull-stripped input is taken as prepared"
         steps.append(f"N4 bias correction skipped: {reason}")
     channels = np.zeros((len(Sequence), *grid.shape), np.float32)
+    box = bounding_box(brain)  # most of the grid is air
     for n, sequence in enumerate(Sequence):
         if sequence in volumes:
-            channels[n] = zscore(volumes[sequence], seen[sequence])
+            channels[n][box] = zscore(volumes[sequence][box], seen[sequence][box])
     return Case(
         case_id=study.uid,
         grid=grid,

@@ -74,11 +74,12 @@ def resample(image: Image, grid: Grid, transform: Affine | None = None) -> npt.N
     -------
     float32 (i, j, k) of ``grid.shape``.
     """
-    if transform is None or np.array_equal(transform, np.eye(4)):
-        source, target = canonical(image.grid), canonical(grid)
-        if source.grid(image.grid).same_as(target.grid(grid)):
-            return target.undo(source.apply(image.voxels)).astype(np.float32, copy=False)
-    moving = to_sitk(image.voxels.astype(np.float32, copy=False), image.grid)
+    source, target = canonical(image.grid), canonical(grid)
+    ordered = source.grid(image.grid)
+    if (transform is None or np.array_equal(transform, np.eye(4))) and ordered.same_as(target.grid(grid)):
+        return target.undo(source.apply(image.voxels)).astype(np.float32, copy=False)
+    # In LPS order, so that the rounding, too, is the same for DICOM and NIfTI, which store other axis orders.
+    moving = to_sitk(source.apply(image.voxels).astype(np.float32, copy=False), ordered)
     mapped = to_transform(np.eye(4) if transform is None else transform)
     where = (grid.origin.tolist(), grid.spacing, grid.directions.ravel().tolist())
     return from_sitk(sitk.Resample(moving, grid.shape, mapped, sitk.sitkLinear, *where, 0.0, sitk.sitkFloat32))
