@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
 from braintumor.case import PrepareOptions, prepare
 from braintumor.case.brain import find_brain, is_stripped
-from braintumor.case.grid import case_grid, inside, resample
+from braintumor.case.grid import case_grid, inside, resample, single_thread
 from braintumor.case.intensity import correct_bias, zscore
 from braintumor.case.register import HOPELESS, POOR, agreement, align
 from braintumor.errors import RegistrationError, UnusableImageError
@@ -86,9 +87,10 @@ def test_missing_sequence_is_an_empty_channel(phantom):
 
 
 def test_bias_choices(phantom):
-    case = prepare(study_of(phantom.images), PrepareOptions(bias="always"))
+    study = study_of({Sequence.T1CE: phantom.images[Sequence.T1CE]})
+    case = prepare(study, PrepareOptions(bias="always"))
     assert "N4 bias correction applied" in case.steps
-    case = prepare(study_of(phantom.images), PrepareOptions(bias="never"))
+    case = prepare(study, PrepareOptions(bias="never"))
     assert "N4 bias correction skipped: asked not to" in case.steps
     with pytest.raises(ValueError, match="bias must be one of"):
         PrepareOptions(bias="sometimes")
@@ -118,13 +120,32 @@ def test_motion_between_sequences_is_found(head, shift, turn):
     assert found.quality > POOR
 
 
-def test_alignment_repeats_exactly(head):
+def test_alignment_repeats_exactly_whatever_the_number_of_threads(head):
     fixed, still = head.images[Sequence.T1CE], head.images[Sequence.T1]
     other = moved(still, motion(still.grid, (3, 2, 1), (2, 3, 4)))
-    runs = [
-        align(Sequence.T1, series_of(Sequence.T1, other), series_of(Sequence.T1CE, fixed), stripped=False)[0] for _ in range(2)
-    ]
-    assert np.array_equal(runs[0].transform, runs[1].transform)
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    runs = []
+    try:
+        for threads in (1, 3):
+            sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+            found, _ = align(Sequence.T1, series_of(Sequence.T1, other), series_of(Sequence.T1CE, fixed), stripped=False)
+            runs.append(found.transform)
+            assert sitk.ProcessObject.GetGlobalDefaultNumberOfThreads() == threads  # the caller's setting is given back
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+    assert np.array_equal(*runs)
+
+
+def test_one_thread_lasts_until_the_last_user_has_left():
+    threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads
+    before = threads()
+    first, second = single_thread(), single_thread()
+    with first:
+        second.__enter__()
+        assert threads() == 1
+    assert threads() == 1
+    second.__exit__(None, None, None)
+    assert threads() == before
 
 
 def test_a_head_that_did_not_move_is_left_alone(head):
@@ -249,7 +270,7 @@ def test_n4_flattens_a_known_shading(head):
 
 
 def test_skull_is_taken_off_and_n4_applied(head):
-    case = prepare(study_of(head.images))
+    case = prepare(study_of({s: head.images[s] for s in (Sequence.T1, Sequence.T1CE)}))
     true = resample(Image(head.brain.astype(np.float32), head.images[Sequence.T1CE].grid), case.grid) > 0.5
     assert 2 * (true & case.brain).sum() / (true.sum() + case.brain.sum()) > 0.93
     assert "N4 bias correction applied" in case.steps

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -36,6 +39,35 @@ def case_grid(reference: Grid) -> Grid:
     centre = ordered.to_world((np.array(ordered.shape) - 1) / 2)
     affine[:3, 3] = centre - affine[:3, :3] @ ((shape - 1) / 2)
     return Grid((int(shape[0]), int(shape[1]), int(shape[2])), affine)
+
+
+class _SingleThread:
+    """How many callers want SimpleITK on one thread, and the number of threads to give back after the last."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before = 0
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._lock:
+            if self._users == 0:
+                self._before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+                sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._users == 0:
+                    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(self._before)
+
+
+single_thread = _SingleThread()
+"""Context in which SimpleITK's iterative methods repeat exactly, on every machine. Their own SetNumberOfThreads does not
+reach the filters inside them: transforms then differed by 0.006 mm from run to run."""
 
 
 def to_sitk(voxels: npt.NDArray[Any], grid: Grid) -> sitk.Image:

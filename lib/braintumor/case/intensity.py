@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
+from braintumor.case.grid import single_thread
 from braintumor.geometry import bounding_box
 
 CLIP = 5.0
@@ -71,8 +72,8 @@ def correct_bias(
     filter_ = sitk.N4BiasFieldCorrectionImageFilter()
     filter_.SetMaximumNumberOfIterations([40, 40, 30])
     filter_.SetConvergenceThreshold(1e-4)
-    filter_.SetNumberOfThreads(1)  # callers run one sequence per core; sums in parts would depend on the machine
-    filter_.Execute(coarse + 1e-3, sitk.Shrink(mask, shrink))
+    with single_thread():
+        filter_.Execute(coarse + 1e-3, sitk.Shrink(mask, shrink))
     field = filter_.GetLogBiasFieldAsImage(coarse)
     corner = [-part.start * size for part, size in zip(box, spacing_mm, strict=True)]
     edge_outside = True
