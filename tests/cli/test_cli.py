@@ -42,7 +42,7 @@ def test_run_prints_volumes_flags_and_places(dicom_study, tmp_path, capsys):
     shown = capsys.readouterr()
     assert "Whole tumour (WT)" in shown.out
     assert "Not a medical device" in shown.out
-    assert "7/7 Writing results: done" in shown.err
+    assert [line[:4] for line in shown.err.splitlines()] == [f"{n}/7 " for n in range(1, 8)]
     manifest = json.loads((out / "result.json").read_text())
     assert f"{manifest['measurements']['regions']['WT']['volume_ml']:.2f}" in shown.out
     assert (out / "preview.png").stat().st_size > 10_000

@@ -50,7 +50,7 @@ def _plain(text: str) -> str:
 def stages() -> Iterator[Report]:
     """A progress bar per stage on a terminal, one line per finished stage elsewhere."""
     if not err.is_terminal:
-        yield _lines
+        yield _lines(set())
         return
     columns = (
         TextColumn("{task.description:<32}"),
@@ -70,6 +70,10 @@ def stages() -> Iterator[Report]:
         yield report
 
 
-def _lines(stage: str, share: float) -> None:
-    if share >= 1.0:
-        err.print(f"{STAGES.index(stage) + 1}/{len(STAGES)} {STAGE_WORDS[stage]}: done", soft_wrap=True)
+def _lines(said: set[str]) -> Report:
+    def report(stage: str, share: float) -> None:
+        if share >= 1.0 and stage not in said:
+            said.add(stage)
+            err.print(f"{STAGES.index(stage) + 1}/{len(STAGES)} {STAGE_WORDS[stage]}: done", soft_wrap=True)
+
+    return report
