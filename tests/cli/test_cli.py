@@ -30,8 +30,9 @@ def test_version_and_help(capsys):
         assert meaning.split()[0] in text
 
 
-def test_wrong_usage_is_status_2(capsys):
+def test_wrong_usage_is_status_2(capsys, tmp_path):
     assert call("run") == 2
+    assert call("run", tmp_path, "-o", tmp_path / "out", "--bias", "sometimes") == 2
     assert call("nonsense") == 2
     assert "Usage" in capsys.readouterr().err
 

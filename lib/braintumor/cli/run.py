@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from braintumor import errors, pipeline
-from braintumor.case import PrepareOptions
+from braintumor.case import BIAS_CHOICES, PrepareOptions
 from braintumor.cli import console
 from braintumor.labels import REGION_NAMES, Region
 from braintumor.nouns import Results, Sequence
@@ -61,6 +61,8 @@ def run(
 
     [dim]braintumor run study/ -o results/ --preview[/]
     """
+    if bias not in BIAS_CHOICES:
+        raise typer.BadParameter(f"choose one of {', '.join(BIAS_CHOICES)}", param_hint="--bias")
     options = pipeline.RunOptions(
         overrides=overrides(t1, t1ce, t2, flair),
         engine=engine,
