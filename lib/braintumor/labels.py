@@ -168,9 +168,9 @@ def from_channels(channels: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
 
 def _tables() -> tuple[dict[Region, npt.NDArray[np.bool_]], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     size = 256  # every uint8 value may be looked up; unknown ones belong to no region
-    lookup = {region: np.zeros(size, bool) for region in Region}
-    to_channel = np.zeros(size, np.uint8)
-    to_value = np.zeros(len(LABELS) + 1, np.uint8)
+    lookup: dict[Region, npt.NDArray[np.bool_]] = {region: np.zeros(size, bool) for region in Region}
+    to_channel: npt.NDArray[np.uint8] = np.zeros(size, np.uint8)
+    to_value: npt.NDArray[np.uint8] = np.zeros(len(LABELS) + 1, np.uint8)
     for label in LABELS:
         to_channel[label.value] = label.channel
         to_value[label.channel] = label.value

@@ -110,11 +110,10 @@ def test_interruption_is_status_130_and_leaves_nothing(nifti_study, tmp_path, ca
     assert list(tmp_path.iterdir()) == []
 
 
-def test_train_publishes_a_model_with_its_figures(nifti_study, tmp_path, capsys):
-    """The whole training command on phantoms: it trains, publishes weights that load, and measures the held-out case."""
+@pytest.fixture
+def training(nifti_study, tmp_path):
+    """A training configuration over two phantoms, one per fold, that takes seconds."""
     import shutil
-
-    from braintumor.segment.weights import load
 
     for name in ("one", "two"):
         target = tmp_path / "data" / "cases" / name
@@ -124,22 +123,38 @@ def test_train_publishes_a_model_with_its_figures(nifti_study, tmp_path, capsys)
     config = {
         "volumes": "cases",
         "slices": "",
-        "heldout": ["two"],
+        "folds": "folds.json",
         "network": {"channels": [8, 16], "cbam": False},
         "train": {"steps": 4, "batch": 2, "size": [32, 32], "full_steps": 1, "full_batch": 1, "full_size": [64, 64]},
         "facts": {"name": "tiny", "version": "0"},
     }
     (tmp_path / "train.json").write_text(json.dumps(config))
-    arguments = ("--data", tmp_path / "data", "-o", tmp_path / "work", "--publish", tmp_path / "model")
-    assert call("train", tmp_path / "train.json", *arguments) == 0
+    (tmp_path / "folds.json").write_text(json.dumps({"seed": 0, "k": 2, "groups": [], "folds": [["one"], ["two"]]}))
+    return tmp_path
+
+
+def test_train_on_everybody_publishes_a_model(training, capsys):
+    from braintumor.segment.weights import load
+
+    where = ("--data", training / "data", "-o", training / "work", "--publish", training / "model")
+    assert call("train", training / "train.json", *where) == 0
+    assert load(training / "model").name == "tiny"
+    assert call("train", training / "absent.json", *where) == errors.InputNotFoundError.exit_code
+    assert call("train", training / "train.json", *where, "--fold", "0") == 2
+
+
+def test_train_by_folds_measures_each_case_with_the_network_that_never_saw_it(training, capsys):
+    where = ("--data", training / "data", "-o", training / "work")
+    assert call("train", training / "train.json", *where, "--fold", "all") == 0
     shown = capsys.readouterr().out.splitlines()
-    assert shown[0].split() == ["case", "WT", "TC", "ET"]
-    assert shown[1].split()[0] == "two"
-    assert load(tmp_path / "model").name == "tiny"
-    config["heldout"] = ["three"]
-    (tmp_path / "train.json").write_text(json.dumps(config))
-    assert call("train", tmp_path / "train.json", *arguments) == errors.InputNotFoundError.exit_code
-    assert call("train", tmp_path / "absent.json", *arguments) == errors.InputNotFoundError.exit_code
+    assert [line.split()[0] for line in shown] == ["case", "one", "two", "mean"]
+    assert sorted(path.name for path in (training / "work/predictions").iterdir()) == ["one.nii.gz", "two.nii.gz"]
+    kept = json.loads((training / "work/fold-1/model/configs/metadata.json").read_text())
+    assert kept["heldout"] == ["two"]
+    assert call("train", training / "train.json", *where, "--fold", "7") == errors.InputNotFoundError.exit_code
+    assert call("train", training / "train.json", *where, "--fold", "x") == 2
+    (training / "folds.json").write_text(json.dumps({"seed": 0, "k": 1, "groups": [], "folds": [["three"]]}))
+    assert call("train", training / "train.json", *where) == errors.InputNotFoundError.exit_code
 
 
 def test_engine_names_are_checked(nifti_study, tmp_path):

@@ -60,3 +60,22 @@ def test_configuration_survives_json():
     assert NetworkConfig.from_dict(SMALL.as_dict()) == SMALL
     with pytest.raises(TypeError):
         NetworkConfig.from_dict({"chanels": (1, 2)})
+
+
+def test_context_widens_only_the_input():
+    network = AttentionUNet(NetworkConfig(channels=(16, 32), context=1)).eval()
+    assert network.config.in_channels == 12
+    assert network(torch.zeros(1, 12, 16, 16)).shape == (1, 4, 16, 16)
+
+
+def test_training_outputs_hold_the_deeper_levels_and_the_presence():
+    network = AttentionUNet(NetworkConfig(channels=(16, 32, 64), deep_supervision=True, classify=True)).eval()
+    x = torch.randn(2, 4, 32, 16)
+    with torch.inference_mode():
+        outputs = network.outputs(x)
+        torch.testing.assert_close(network(x), outputs.logits)
+    assert [tuple(level.shape) for level in outputs.deeper] == [(2, 4, 16, 8), (2, 4, 8, 4)]
+    assert outputs.presence.shape == (2,)
+    plain = AttentionUNet(SMALL).outputs(x)
+    assert plain.deeper == ()
+    assert plain.presence is None

@@ -52,14 +52,38 @@ def test_slice_files_are_grouped_by_patient_and_reordered(tmp_path):
 def test_sampler_balances_and_points_at_tumour():
     empty = Slices("a", np.ones((30, 4, *FRAME), np.float16), np.zeros((30, *FRAME), np.uint8))
     empty.labels[:2, 100:110, 80:90] = 3
-    single = Slices("b", np.ones((1, 4, *FRAME), np.float16), np.full((1, *FRAME), 2, np.uint8))
+    single = Slices("b", np.ones((1, 4, *FRAME), np.float16), np.full((1, *FRAME), 2, np.uint8), contiguous=False)
     sampler = BalancedSampler([empty, single])
     rng = np.random.default_rng(0)
-    with_tumour = [int((labels > 0).any(dim=(1, 2)).sum()) for _, labels, _ in (sampler.batch(12, rng) for _ in range(20))]
+    with_tumour = [int((sampler.batch(12, rng).labels > 0).any(dim=(1, 2)).sum()) for _ in range(20)]
     assert np.mean(with_tumour) >= 8  # 2 of 30 slices hold tumour, yet two thirds of every batch do
     again = BalancedSampler([empty, single]).batch(12, np.random.default_rng(5))
     same = BalancedSampler([empty, single]).batch(12, np.random.default_rng(5))
-    assert all((a == b).all() for a, b in zip(again, same, strict=True))
+    assert (again.centres == same.centres).all()
+    assert (again.labels == same.labels).all()
+
+
+def numbered(contiguous=True):
+    """Seven slices whose brightness is their number; only number 3 holds tumour."""
+    images = np.ones((7, 4, *FRAME), np.float16) * np.arange(7, dtype=np.float16)[:, None, None, None]
+    labels = np.zeros((7, *FRAME), np.uint8)
+    labels[3, 100:110, 80:90] = 3
+    return Slices("n", images, labels, contiguous=contiguous)
+
+
+def test_context_stacks_neighbours_slice_by_slice_and_single_slices_repeat_themselves():
+    rng = np.random.default_rng(0)
+    batch = BalancedSampler([numbered()], context=1).batch(3, rng)  # draws of any slice, of tumour, of core
+    assert batch.images[2, :, 0, 0].tolist() == [2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4]
+    alone = BalancedSampler([numbered(contiguous=False)], context=1, extra_share=1.0).batch(3, rng)
+    assert len(set(alone.images[2, :, 0, 0].tolist())) == 1
+
+
+def test_thick_slices_are_means_of_neighbours_with_the_middle_ones_label():
+    batch = BalancedSampler([numbered()], thick=1.0).batch(30, np.random.default_rng(0))
+    core = batch.images[2::3, 0, 0, 0]
+    assert set(core.tolist()) == {3.0, 3.5}  # 2..4, 1..5 and 2..5
+    assert (batch.labels[2::3] == 3).any(dim=(1, 2)).all()
 
 
 @pytest.mark.realdata

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from braintumor.segment.network import NetworkConfig
-from braintumor.train.augment import augment
+from braintumor.train.augment import AugmentConfig, augment
 from braintumor.train.data import FRAME, Slices
 from braintumor.train.loop import TrainConfig, learning_rate, train
 
@@ -42,10 +42,33 @@ def test_augmentation_keeps_background_size_and_labels_and_repeats_by_seed():
 def test_a_sequence_may_vanish_but_never_all():
     item = patients()[0]
     images, labels = torch.from_numpy(item.images[:8]).float(), torch.from_numpy(item.labels[:8])
-    out, _ = augment(images, labels, torch.full((8, 2), 100.0), torch.Generator().manual_seed(0), (32, 32), drop_sequence=0.95)
+    out, _ = augment(
+        images, labels, torch.full((8, 2), 100.0), torch.Generator().manual_seed(0), (32, 32), AugmentConfig(drop_sequence=0.95)
+    )
     kept = (out != 0).any(dim=(2, 3)).sum(dim=1)
     assert (kept >= 1).all()
     assert (kept < 4).any()
+
+
+def test_without_augmentation_nothing_is_random():
+    item = patients()[0]
+    images, labels = torch.from_numpy(item.images[:2]).float(), torch.from_numpy(item.labels[:2])
+    none = AugmentConfig(geometry=0.0, intensity=0.0, drop_sequence=0.0)
+    centres = torch.full((2, 2), 100.0)
+    one, other = (augment(images, labels, centres, torch.Generator().manual_seed(n), (32, 32), none) for n in (0, 1))
+    assert torch.equal(one[0], other[0])
+    assert torch.equal(one[1], other[1])
+
+
+def test_the_slices_of_a_context_change_together():
+    item = patients()[0]
+    one = torch.from_numpy(item.images[:3]).float()
+    images, labels = torch.cat((one, one, one), dim=1), torch.from_numpy(item.labels[:3])
+    config = AugmentConfig(drop_sequence=0.5, misalign=0.5)
+    out, _ = augment(images, labels, torch.full((3, 2), 100.0), torch.Generator().manual_seed(1), (32, 32), config)
+    parts = out.view(3, 3, 4, 32, 32)
+    assert ((parts[:, 0] == 0).all(dim=(2, 3)) == (parts[:, 2] == 0).all(dim=(2, 3))).all()
+    assert (parts[:, 0] - parts[:, 2]).abs().mean() < 0.2  # only the noise differs
 
 
 def test_learning_rate_warms_up_and_decays():
@@ -74,7 +97,9 @@ def test_a_killed_run_resumes_with_identical_state(tmp_path):
 
 def test_loss_falls(tmp_path):
     seen = []
-    config = TrainConfig(steps=60, batch=6, size=(48, 48), full_steps=0, warmup=5, learning_rate=5e-3, drop_sequence=0.0)
+    config = TrainConfig(
+        steps=60, batch=6, size=(48, 48), full_steps=0, warmup=5, learning_rate=5e-3, augment=AugmentConfig(drop_sequence=0.0)
+    )
     train(patients(), tmp_path, config, SMALL, progress=seen.append)
     losses = [facts["loss"] for facts in seen]
     assert losses[-1] < 0.8 * losses[0]

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from braintumor.cli import inspect, make, run, train
+from braintumor.cli import evaluate, inspect, make, model, run, train
 from braintumor.cli.console import fail
 from braintumor.errors import BrainTumorError
 
@@ -28,6 +28,8 @@ app.command("inspect")(inspect.inspect)
 app.command("phantom")(make.phantom)
 app.command("to-dicom")(make.to_dicom)
 app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.add_typer(model.app, name="model")
 
 
 @app.callback(invoke_without_command=True)

@@ -1,9 +1,9 @@
-"""The 2D attention U-Net: five levels, attention-gated skips and CBAM, over axial slices of four sequences."""
+"""The 2D attention U-Net over axial slices of four sequences; every variant is a configuration of this one class."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,21 +20,32 @@ class NetworkConfig:
     ----------
     channels
         Feature channels per level, from full resolution down.
-    in_channels
-        One per sequence, in `Sequence` order.
+    context
+        2.5D input: neighbouring slices on each side whose sequences are stacked as further input channels.
     out_channels
         Background and one per label, in `braintumor.labels.LABELS` order.
     attention
         Gate the skip connections (equation 1); False is the ablation.
     cbam
         Channel and spatial attention after every encoder level but the first, where it would cost most and see least.
+    deep_supervision
+        Logits at half and quarter resolution as well, for the loss; inference never computes them.
+    classify
+        A second head that says whether the slice holds tumour (the Y-Net's classifier).
     """
 
     channels: tuple[int, ...] = (32, 64, 128, 256, 512)
-    in_channels: int = len(Sequence)
+    context: int = 0
     out_channels: int = len(LABELS) + 1
     attention: bool = True
     cbam: bool = True
+    deep_supervision: bool = False
+    classify: bool = False
+
+    @property
+    def in_channels(self) -> int:
+        """Slices k-context .. k+context, each with all sequences in `Sequence` order."""
+        return len(Sequence) * (2 * self.context + 1)
 
     @property
     def stride(self) -> int:
@@ -128,11 +139,29 @@ class _Decoder(nn.Module):
         return cast("Tensor", self.merge(torch.cat((gated, up), dim=1)))
 
 
+class Outputs(NamedTuple):
+    """All that the network says while it is trained.
+
+    Attributes
+    ----------
+    logits
+        (N, `out_channels`, H, W).
+    deeper
+        With `deep_supervision`, the same at half and quarter resolution, else empty.
+    presence
+        With `classify`, (N,) logits of 'this slice holds tumour', else None.
+    """
+
+    logits: Tensor
+    deeper: tuple[Tensor, ...]
+    presence: Tensor | None
+
+
 class AttentionUNet(nn.Module):
     """2D U-Net with attention-gated skips and CBAM.
 
-    Input (N, 4, H, W), z-scored slices, rows to posterior and columns to the patient's left, H and W multiples of
-    `NetworkConfig.stride`. Output (N, 4, H, W) logits: background, then `braintumor.labels.LABELS`.
+    Input (N, `NetworkConfig.in_channels`, H, W), z-scored slices, rows to posterior and columns to the patient's left, H and W
+    multiples of `NetworkConfig.stride`. Output (N, `out_channels`, H, W) logits: background, then `braintumor.labels.LABELS`.
     """
 
     def __init__(self, config: NetworkConfig | None = None) -> None:
@@ -149,13 +178,33 @@ class AttentionUNet(nn.Module):
             _Decoder(cin, cout, config.attention) for cin, cout in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )
         self.head = nn.Conv2d(widths[0], config.out_channels, 1)
+        supervised = widths[1:3] if config.deep_supervision else ()
+        self.deeper = nn.ModuleList(nn.Conv2d(width, config.out_channels, 1) for width in supervised)
+        self.presence = nn.Linear(2 * widths[-1], 1) if config.classify else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 4, H, W) slices -> (N, 4, H, W) logits."""
+        """(N, `in_channels`, H, W) slices -> (N, `out_channels`, H, W) logits."""
+        return cast("Tensor", self.head(self._levels(x)[0]))
+
+    def outputs(self, x: Tensor) -> Outputs:
+        """`forward` with what only the loss, or a reader of the presence, needs; the same input."""
+        levels = self._levels(x)
+        deeper = tuple(head(level) for head, level in zip(self.deeper, levels[1:], strict=False))
+        presence = None
+        if self.presence is not None:
+            deepest = levels[-1]
+            summary = torch.cat((deepest.mean(dim=(2, 3)), deepest.amax(dim=(2, 3))), dim=1)
+            presence = self.presence(summary)[:, 0]
+        return Outputs(self.head(levels[0]), deeper, presence)
+
+    def _levels(self, x: Tensor) -> list[Tensor]:
+        """Decoded features from full resolution down; the last are the encoder's deepest."""
         skips: list[Tensor] = []
         for level, encoder in enumerate(self.encoders):
             x = encoder(x if level == 0 else self.pool(x))
             skips.append(x)
+        levels = [x]
         for decoder, skip in zip(self.decoders, skips[-2::-1], strict=True):
             x = decoder(x, skip)
-        return cast("Tensor", self.head(x))
+            levels.insert(0, x)
+        return levels

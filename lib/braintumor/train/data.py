@@ -27,11 +27,47 @@ comparing mean intensities per label with volumes whose sequences are known: enh
 
 @dataclass(frozen=True, eq=False)
 class Slices:
-    """Slices of one patient: images float16 (n, 4, *FRAME), labels uint8 (n, *FRAME) as network channels."""
+    """Slices of one patient.
+
+    Attributes
+    ----------
+    images
+        float16 (n, 4, *FRAME), sequences in `Sequence` order; one that is missing is all 0.
+    labels
+        uint8 (n, *FRAME), network channels.
+    contiguous
+        Whether neighbours in the arrays are neighbours in the head.
+    partial
+        Labels above 0 only say 'whole tumour'.
+    """
 
     name: str
     images: npt.NDArray[np.float16]
     labels: npt.NDArray[np.uint8]
+    contiguous: bool = True
+    partial: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What one training step sees before augmentation.
+
+    Attributes
+    ----------
+    images
+        (n, 4 * (2 * context + 1), *FRAME) float32.
+    labels
+        (n, *FRAME) uint8, network channels.
+    centres
+        (n, 2) float32: pixel (row, column) to cut around; tumour, where the slice has any, in two draws of three.
+    partial
+        (n,) bool, see `Slices.partial`.
+    """
+
+    images: Tensor
+    labels: Tensor
+    centres: Tensor
+    partial: Tensor
 
 
 def _framed(planes: npt.NDArray[Any], centre: tuple[int, int]) -> npt.NDArray[Any]:
@@ -75,45 +111,71 @@ def from_slice_files(paths: Iterable[Path]) -> list[Slices]:
         patient = path.stem.split("_slice_")[0]
         item = (_framed(planes, centre).astype(np.float16), _framed(to_channels(label.T), centre))
         groups.setdefault(patient, []).append(item)
-    return [Slices(name, np.stack([i for i, _ in g]), np.stack([m for _, m in g])) for name, g in groups.items()]
+    return [
+        Slices(name, np.stack([i for i, _ in g]), np.stack([m for _, m in g]), contiguous=False) for name, g in groups.items()
+    ]
+
+
+THICK = ((1, 1), (2, 2), (1, 2))
+"""Neighbours (above, below) averaged into a slice to look like one of 3, 5 and 4 mm."""
 
 
 class BalancedSampler:
     """Draws batches so that a third of the slices hold core or enhancing tumour and a third any tumour.
 
-    Single slices of many patients count for more than their number: `extra_share` of the tumour draws come from
-    patients with fewer than `extra_below` slices.
+    Parameters
+    ----------
+    context
+        Neighbours on each side, stacked as channels; a slice without a neighbour repeats itself.
+    extra_share
+        Share of the tumour draws that come from single slices: many patients, though few slices, so that they count for
+        more than their number.
+    thick
+        Chance of a slice to be averaged with its neighbours, as a thicker one would be.
     """
 
-    def __init__(self, patients: list[Slices], extra_share: float = 0.3, extra_below: int = 20) -> None:
-        self.patients = patients
+    def __init__(self, patients: list[Slices], context: int = 0, extra_share: float = 0.3, thick: float = 0.0) -> None:
+        self.patients, self.context, self.thick = patients, context, thick
         index = [(p, s) for p, item in enumerate(patients) for s in range(len(item.images))]
         self.index = np.array(index)
         core = np.array(
             [bool(((m := patients[p].labels[s]) > 0).sum() > 20 and (m != OEDEMA.channel)[m > 0].any()) for p, s in index]
         )
         tumour = np.array([bool((patients[p].labels[s] > 0).any()) for p, s in index])
-        few = np.array([len(patients[p].images) < extra_below for p, _ in index])
+        few = np.array([not patients[p].contiguous for p, _ in index])
         self.pools = [np.flatnonzero(~few), np.flatnonzero(tumour & ~few), np.flatnonzero(core & ~few)]
         self.extra = np.flatnonzero(few)
         self.extra_share = extra_share if self.extra.size else 0.0
 
-    def batch(self, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Images (size, 4, *FRAME) float32, labels (size, *FRAME) uint8 and a pixel to cut around, (size, 2) float32.
-
-        That pixel is tumour, where the slice has any, in two draws of three, else any brain pixel.
-        """
-        chosen = []
-        for n in range(size):
-            pool = self.pools[n % len(self.pools)]
-            if n % len(self.pools) and rng.random() < self.extra_share:
-                pool = self.extra
-            chosen.append(self.index[pool[rng.integers(pool.size)]])
-        images = np.stack([self.patients[p].images[s] for p, s in chosen]).astype(np.float32)
+    def batch(self, size: int, rng: np.random.Generator) -> Batch:
+        """`size` slices; `rng` is the only source of randomness."""
+        chosen = [self._draw(n, rng) for n in range(size)]
+        images = np.stack([self._stack(p, s, rng) for p, s in chosen])
         labels = np.stack([self.patients[p].labels[s] for p, s in chosen])
         centres = np.empty((size, 2), np.float32)
         for n in range(size):
             wanted = np.flatnonzero(labels[n] if rng.random() < 2 / 3 else np.zeros(0))
             pool = wanted if wanted.size else np.flatnonzero(images[n].any(axis=0))
             centres[n] = np.unravel_index(int(rng.choice(pool)), FRAME)
-        return torch.from_numpy(images), torch.from_numpy(labels), torch.from_numpy(centres)
+        partial = torch.tensor([self.patients[p].partial for p, _ in chosen])
+        return Batch(torch.from_numpy(images), torch.from_numpy(labels), torch.from_numpy(centres), partial)
+
+    def _draw(self, n: int, rng: np.random.Generator) -> tuple[int, int]:
+        pool = self.pools[n % len(self.pools)]
+        if not pool.size or (n % len(self.pools) and rng.random() < self.extra_share):
+            pool = self.extra
+        patient, number = self.index[pool[rng.integers(pool.size)]]
+        return int(patient), int(number)
+
+    def _stack(self, patient: int, number: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+        """One slice with its context, (4 * (2 * context + 1), *FRAME)."""
+        item = self.patients[patient]
+        above, below = THICK[rng.integers(len(THICK))] if item.contiguous and rng.random() < self.thick else (0, 0)
+        step = above + below + 1
+        planes = []
+        for offset in range(-self.context, self.context + 1):
+            centre = number + offset * step if item.contiguous else number
+            centre = min(max(centre, 0), len(item.images) - 1)
+            part = item.images[max(0, centre - above) : centre + below + 1].astype(np.float32)
+            planes.append(part[0] if len(part) == 1 else part.mean(axis=0))
+        return planes[0] if len(planes) == 1 else np.concatenate(planes)

@@ -1,18 +1,20 @@
-"""One training run from a configuration file: data in, held-out figures and a published model folder out."""
+"""Training runs from a configuration file: cross-validation with its predictions, or the final weights from all data."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 
 from braintumor import case as case_stage
 from braintumor import study as study_stage
 from braintumor.errors import InputNotFoundError
+from braintumor.geometry import LPS_FROM_RAS
 from braintumor.labels import Region
 from braintumor.nouns import Case, Segmentation
 from braintumor.segment import load_engine, on_grid, segment
@@ -21,6 +23,8 @@ from braintumor.segment.network import NetworkConfig
 from braintumor.train.data import Slices, from_case, from_slice_files
 from braintumor.train.loop import TrainConfig, train
 from braintumor.train.truth import dice, find_truth, read_truth
+
+Progress = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +37,15 @@ class RunConfig:
         Folder of case folders, relative to the data folder.
     slices
         Folder of single labelled slices of further patients, or '' for none.
-    heldout
-        Case folders that are never trained on and give the published figures.
+    folds
+        Case folders by fold: fold n is never seen by the network trained for it.
     facts
         Goes into the model's metadata as it is (name, version, description ...).
     """
 
     volumes: str
     slices: str
-    heldout: tuple[str, ...]
+    folds: tuple[tuple[str, ...], ...]
     train: TrainConfig
     network: NetworkConfig
     facts: dict[str, Any]
@@ -49,21 +53,24 @@ class RunConfig:
 
 def read_config(path: Path) -> RunConfig:
     """Read a configuration; unknown keys raise TypeError, so a typing error cannot become a default."""
+    content = _json(path)
+    folds = _json(path.parent / content.pop("folds"))["folds"]
+    return RunConfig(
+        train=TrainConfig.from_dict(content.pop("train")),
+        network=NetworkConfig.from_dict(content.pop("network")),
+        folds=tuple(tuple(fold) for fold in folds),
+        **content,
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text())
+        content: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InputNotFoundError(
             "The configuration cannot be read as JSON", remedy="See model/configs/train.json", path=path
         ) from error
-    settings: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in content.pop("train").items()
-    }
-    return RunConfig(
-        train=TrainConfig(**settings),
-        network=NetworkConfig.from_dict(content.pop("network")),
-        heldout=tuple(content.pop("heldout")),
-        **content,
-    )
+    return content
 
 
 def load_case(folder: Path) -> tuple[Case, Segmentation]:
@@ -73,36 +80,70 @@ def load_case(folder: Path) -> tuple[Case, Segmentation]:
     return case, on_grid(read_truth(find_truth(folder), study.reference.image.grid), case.grid)
 
 
-def run(
-    config_path: Path, data: Path, folder: Path, publish: Path | None, progress: Callable[[dict[str, Any]], None]
-) -> Iterator[str]:
-    """Train, publish if a model folder is named, and yield the lines of the held-out table.
+def run_all(config_path: Path, data: Path, folder: Path, publish: Path | None, progress: Progress) -> Path:
+    """Train on every patient of the configuration and save the model folder, which is returned.
 
-    The held-out cases are read only after training.
+    Nobody is left to measure these weights on: cross-validation (`run_folds`) measures the recipe.
     """
     config = read_config(config_path)
-    cases = sorted(path for path in (data / config.volumes).iterdir() if path.is_dir())
-    absent = set(config.heldout) - {path.name for path in cases}
-    if absent:
-        raise InputNotFoundError(f"Held-out cases are not there: {', '.join(sorted(absent))}", remedy="Check --data", path=data)
-    patients: list[Slices] = [from_case(*load_case(path)) for path in cases if path.name not in config.heldout]
-    if config.slices:
-        patients += from_slice_files((data / config.slices).glob("*.npz"))
-    network = train(patients, folder, config.train, config.network, progress)
+    network = train(_patients(config, data, ()), folder, config.train, config.network, progress)
     target = publish or folder / "model"
     weights_store.save(network, target, config.facts)
-    yield from evaluate([path for path in cases if path.name in config.heldout], target)
+    return target
 
 
-def evaluate(cases: list[Path], model: Path | None = None, engine: str = "auto") -> Iterator[str]:
-    """Dice of each case and their mean, as lines of a table; a region that the expert did not mark shows as ``-``."""
-    runner = load_engine(engine, model)
+def run_folds(config_path: Path, data: Path, folder: Path, folds: Sequence[int], progress: Progress) -> Iterator[str]:
+    """Train one network per fold and yield the lines of a table: Dice of each patient by the network that never saw it.
+
+    ``fold-N/`` gets the run and its model; ``predictions/`` the masks of all folds, on the grids of the expert masks, for
+    ``braintumor evaluate``. A fold whose predictions are complete is not run again.
+    """
+    config = read_config(config_path)
+    unknown = [number for number in folds if not 0 <= number < len(config.folds)]
+    if unknown:
+        remedy = f"Choose from 0 to {len(config.folds) - 1}"
+        raise InputNotFoundError(f"There is no fold {unknown[0]}", remedy=remedy, path=config_path)
     yield f"{'case':<28}" + "".join(f"{region.value:>8}" for region in Region)
-    rows = []
-    for path in cases:
-        case, truth = load_case(path)
-        predicted = segment(case, runner)
-        rows.append([dice(predicted, truth, region) for region in Region])
-        yield f"{path.name:<28}" + "".join(f"{'-' if d is None else f'{d:.3f}':>8}" for d in rows[-1])
+    rows: list[list[float | None]] = []
+    for number in folds:
+        heldout = config.folds[number]
+        own, predictions = folder / f"fold-{number}", folder / "predictions"
+        cases = [data / config.volumes / name for name in heldout]
+        if not all((predictions / f"{path.name}.nii.gz").exists() for path in cases):
+            network = train(_patients(config, data, heldout), own, config.train, config.network, progress)
+            weights_store.save(network, own / "model", {**config.facts, "fold": number, "heldout": list(heldout)})
+            _predict(cases, own / "model", predictions)
+        for path in cases:
+            rows.append(_agreement(path, predictions / f"{path.name}.nii.gz"))
+            yield f"{path.name:<28}" + "".join(f"{'-' if d is None else f'{d:.3f}':>8}" for d in rows[-1])
     means = [np.mean([row[n] for row in rows if row[n] is not None] or [np.nan]) for n in range(len(Region))]
     yield f"{f'mean of {len(rows)}':<28}" + "".join(f"{mean:>8.3f}" for mean in means)
+
+
+def _patients(config: RunConfig, data: Path, without: Sequence[str]) -> list[Slices]:
+    names = [name for fold in config.folds for name in fold]
+    absent = [name for name in names if not (data / config.volumes / name).is_dir()]
+    if absent:
+        raise InputNotFoundError(f"Cases are not there: {', '.join(absent)}", remedy="Check --data", path=data)
+    patients = [from_case(*load_case(data / config.volumes / name)) for name in sorted(names) if name not in without]
+    if config.slices:
+        patients += from_slice_files((data / config.slices).glob("*.npz"))
+    return patients
+
+
+def _predict(cases: Sequence[Path], model: Path, folder: Path) -> None:
+    """Masks of cases as ``CASE.nii.gz`` with BraTS values, on the grid that the expert mask has."""
+    engine = load_engine("auto", model)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in cases:
+        study = study_stage.read(path)
+        found = on_grid(segment(case_stage.prepare(study), engine), study.reference.image.grid)
+        partial = folder / f"partial.{path.name}.nii.gz"
+        nib.save(nib.Nifti1Image(found.mask, LPS_FROM_RAS @ found.grid.affine), partial)
+        partial.replace(folder / f"{path.name}.nii.gz")
+
+
+def _agreement(case: Path, prediction: Path) -> list[float | None]:
+    grid = study_stage.read(case).reference.image.grid
+    predicted, truth = (read_truth(path, grid) for path in (prediction, find_truth(case)))
+    return [dice(predicted, truth, region) for region in Region]
