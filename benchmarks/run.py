@@ -45,6 +45,11 @@ PLAN = (
     ),
     Group("loading a DICOM study", ("loading:deploy_sdk", "loading:ours"), peer="loading:deploy_sdk"),
     Group("writing DICOM SEG", ("writing:deploy_sdk", "writing:deploy_sdk_sparse", "writing:ours"), peer="writing:deploy_sdk"),
+    Group(
+        "training on 96 slices",
+        ("training:monai_trainer", "training:our_loop", "training:our_loop_compiled"),
+        peer="training:monai_trainer",
+    ),
     Group("DICOM study to all results", ("line:registered", "line:as_scanned")),
 )
 

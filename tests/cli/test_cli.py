@@ -123,6 +123,7 @@ def training(nifti_study, tmp_path):
     config = {
         "volumes": "cases",
         "slices": "",
+        "partial": "",
         "folds": "folds.json",
         "network": {"channels": [8, 16], "cbam": False},
         "train": {"steps": 4, "batch": 2, "size": [32, 32], "full_steps": 1, "full_batch": 1, "full_size": [64, 64]},

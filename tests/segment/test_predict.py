@@ -9,9 +9,10 @@ from braintumor.geometry import Grid
 from braintumor.labels import Region
 from braintumor.nouns import Case, Sequence
 from braintumor.segment import SegmentOptions, segment
+from braintumor.segment.engines import Identity, Probabilities
 from braintumor.segment.network import AttentionUNet, NetworkConfig
 from braintumor.segment.postprocess import entropy, remove_specks
-from braintumor.segment.predict import predict
+from braintumor.segment.predict import predict, single_slices
 from braintumor.segment.weights import Model
 
 
@@ -47,6 +48,82 @@ def test_every_voxel_returns_to_its_place(seed, shape):
     labels = np.zeros(shape, int)
     labels[found.box] = found.values.argmax(axis=0)
     assert np.array_equal(labels[brain], classes[brain])
+
+
+class NeighbourEngine(ThresholdEngine):
+    """The class is read off the first sequence of one of the stacked slices."""
+
+    model = Model(AttentionUNet(NetworkConfig(channels=(8, 16), cbam=False, context=2)), "neighbour", "0", "")
+
+    def __init__(self, step):
+        self.step = step
+
+    def probabilities(self, batches):
+        for batch in batches:
+            assert batch.shape[1] == 20
+            first = 4 * (self.step + 2)
+            yield from super().probabilities([np.ascontiguousarray(batch[:, first : first + 4])])
+
+
+@pytest.mark.parametrize("step", [-2, -1, 0, 1, 2])
+def test_neighbouring_slices_are_stacked_in_order_and_the_last_one_repeats(step):
+    shape = (37, 41, 6)
+    brain = np.zeros(shape, bool)
+    brain[4:30, 3:36, 1:5] = True
+    classes = np.random.default_rng(0).integers(0, 4, shape)
+    found = predict(case_of(classes, brain), NeighbourEngine(step))
+    labels = found.values.argmax(axis=0)
+    neighbours = np.clip(np.arange(1, 5) + step, 1, 4)
+    assert np.array_equal(labels, classes[found.box][:, :, neighbours - 1])
+
+
+def test_a_neighbour_outside_the_brain_is_background():
+    brain = np.zeros((32, 32, 3), bool)
+    brain[4:28, 4:28, 1] = True
+    brain[10:20, 10:20, ::2] = True
+    found = predict(case_of(np.full((32, 32, 3), 3), brain), NeighbourEngine(1))
+    assert np.array_equal(found.values.argmax(axis=0)[:, :, 1] == 3, brain[found.box][:, :, 2])
+
+
+def test_calibration_slices_are_what_the_network_sees():
+    brain = np.ones((40, 40, 9), bool)
+    case = case_of(np.broadcast_to(np.arange(9), (40, 40, 9)), brain)
+    one, two, three = single_slices(case, NetworkConfig(channels=(8, 16)), 3)
+    assert [batch.max() for batch in (one, two, three)] == [0, 4, 8]
+    assert {batch.shape for batch in (one, two, three)} == {(1, 4, 64, 64)}
+    assert len(single_slices(case, NetworkConfig(channels=(8, 16)), 100)) == 9
+    assert single_slices(case_of(np.zeros((40, 40, 2)), np.zeros((40, 40, 2), bool)), NetworkConfig(), 5) == []
+
+
+class WholeCaseEngine:
+    """Stands in for a peer that predicts whole cases and decides by a rule of its own."""
+
+    name = "peer"
+    model = Identity("peer", "1", "0" * 64)
+
+    def __init__(self, decided=None):
+        self.decided, self.asked = decided, []
+
+    def predict(self, case, *, tta=False, progress=lambda share: None):
+        self.asked.append(tta)
+        progress(1.0)
+        values = np.zeros((4, *case.grid.shape), np.float32)
+        values[0], values[2] = 0.4, 0.6
+        return Probabilities(values, tuple(slice(0, n) for n in case.grid.shape), self.decided)
+
+
+def test_a_peer_that_predicts_whole_cases_is_segmented_the_same_way():
+    brain = np.ones((20, 20, 10), bool)
+    brain[:5] = False
+    case = case_of(np.zeros((20, 20, 10)), brain)
+    shares, engine = [], WholeCaseEngine()
+    result = segment(case, engine, SegmentOptions(tta=True), shares.append)
+    assert np.array_equal(result.mask, np.where(brain, 2, 0))
+    assert (engine.asked, shares) == ([True], [1.0])
+    assert (result.author.name, result.author.engine) == ("peer", "peer")
+    own_rule = np.zeros((20, 20, 10), np.uint8)
+    own_rule[8:14, 5:15, 2:8] = 3
+    assert np.array_equal(segment(case, WholeCaseEngine(own_rule)).mask, np.where(own_rule == 3, 4, 0))
 
 
 def test_views_agree_on_a_smooth_object():

@@ -74,3 +74,25 @@ def test_nothing_to_carry_and_nowhere_to_land():
     assert not on_grid(empty, far).mask.any()
     assert not on_grid(full, far).mask.any()
     assert not on_grid(full, far).uncertainty.any()
+
+
+def test_a_label_that_no_voxel_is_left_of_is_flagged():
+    fine = Grid((20, 20, 20), np.eye(4))
+    coarse = Grid((20, 20, 4), np.array([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 5, 2], [0, 0, 0, 1]]))
+    mask = ball(fine, (10, 10, 10), 6)
+    mask[mask == 4] = 2
+    mask[10, 10, 4:6] = 4  # between two thick slices
+    carried = on_grid(Segmentation(mask, fine, AUTHOR), coarse)
+    assert set(np.unique(carried.mask)) == {0, 2}
+    assert [(flag.code, flag.severity) for flag in carried.flags] == [("label-lost", "warning")]
+    assert "Enhancing tumour (0.002 mL)" in carried.flags[0].message
+    assert "1.00 x 1.00 x 5.00 mm" in carried.flags[0].message
+    mask[8:13, 8:13, 5:10] = 4
+    assert on_grid(Segmentation(mask, fine, AUTHOR), coarse).flags == ()
+
+
+def test_what_lies_outside_the_field_of_view_is_flagged():
+    grid = Grid((20, 20, 20), np.eye(4))
+    far = Grid((20, 20, 20), np.array([[1.5, 0, 0, 500], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]))
+    carried = on_grid(Segmentation(ball(grid, (10, 10, 10), 5), grid, AUTHOR), far)
+    assert [flag.message.split(" (")[0] for flag in carried.flags] == ["Peritumoral oedema", "Enhancing tumour"]

@@ -48,6 +48,9 @@ def run(
         bool, typer.Option("--tta", help="Average over flipped and rotated views: steadier, about four times slower.")
     ] = False,
     bias: Annotated[str, typer.Option(help="N4 bias correction: auto (where the skull is on), always, never.")] = "auto",
+    histogram: Annotated[
+        bool, typer.Option("--histogram-matching", help="Match each sequence's histogram to the training cases'.")
+    ] = False,
     model: Annotated[Path | None, typer.Option(help="Model folder instead of the one that comes with the package.")] = None,
     t1: Named = None,
     t1ce: Named = None,
@@ -67,7 +70,7 @@ def run(
         overrides=overrides(t1, t1ce, t2, flair),
         engine=engine,
         model=model,
-        prepare=PrepareOptions(bias=bias),
+        prepare=PrepareOptions(bias=bias, histogram=histogram),
         segment=SegmentOptions(tta=tta),
         write=WriteOptions(preview=preview),
     )

@@ -10,12 +10,24 @@ import numpy.typing as npt
 
 from braintumor.labels import Region, channels_of, from_channels, region_mask
 from braintumor.nouns import Author, Case, Flag, Segmentation, Severity
-from braintumor.segment.engine import ENGINES, Engine, load_engine
+from braintumor.segment.engines import ENGINES, AnyEngine, Engine, Probabilities, VolumeEngine, load_engine
 from braintumor.segment.postprocess import MIN_COMPONENT_ML, entropy, most_likely, remove_specks
-from braintumor.segment.predict import Probabilities, predict
+from braintumor.segment.predict import predict
 from braintumor.segment.restore import on_grid
 
-__all__ = ["ENGINES", "Engine", "SegmentOptions", "load_engine", "on_grid", "segment"]
+__all__ = [
+    "ENGINES",
+    "AnyEngine",
+    "Engine",
+    "Probabilities",
+    "SegmentOptions",
+    "VolumeEngine",
+    "decide",
+    "load_engine",
+    "on_grid",
+    "probabilities",
+    "segment",
+]
 
 UNSURE = 0.75
 """Mean probability of the whole tumour inside its own mask below which the mask is called uncertain."""
@@ -28,7 +40,7 @@ class SegmentOptions:
     Attributes
     ----------
     tta
-        Average over flipped and rotated views: about 4 times slower.
+        Average over flipped and rotated views: about 4 times slower. A peer's model averages over what it can.
     min_component_ml
         Smallest island of tumour kept, in mL.
     """
@@ -39,7 +51,7 @@ class SegmentOptions:
 
 def segment(
     case: Case,
-    engine: Engine,
+    engine: AnyEngine,
     options: SegmentOptions = SegmentOptions(),
     progress: Callable[[float], None] = lambda share: None,
 ) -> Segmentation:
@@ -50,9 +62,25 @@ def segment(
     progress
         Called with the share of slices done, 0..1.
     """
-    found = predict(case, engine, tta=options.tta, progress=progress)
-    channels = most_likely(found.values) * case.brain[found.box]
-    channels = remove_specks(channels, case.grid.voxel_ml, options.min_component_ml)
+    return decide(case, probabilities(case, engine, options, progress), engine, options)
+
+
+def probabilities(
+    case: Case,
+    engine: AnyEngine,
+    options: SegmentOptions = SegmentOptions(),
+    progress: Callable[[float], None] = lambda share: None,
+) -> Probabilities:
+    """The first half of `segment`: what the network says, for those who want to judge it."""
+    if isinstance(engine, VolumeEngine):
+        return engine.predict(case, tta=options.tta, progress=progress)
+    return predict(case, engine, tta=options.tta, progress=progress)
+
+
+def decide(case: Case, found: Probabilities, engine: AnyEngine, options: SegmentOptions = SegmentOptions()) -> Segmentation:
+    """The second half of `segment`: the mask that follows from the probabilities."""
+    channels = most_likely(found.values) if found.decided is None else found.decided
+    channels = remove_specks(channels * case.brain[found.box], case.grid.voxel_ml, options.min_component_ml)
     mask = np.zeros(case.grid.shape, np.uint8)
     mask[found.box] = from_channels(channels)
     uncertainty = np.zeros(case.grid.shape, np.float16)

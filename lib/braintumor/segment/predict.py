@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,8 @@ from torch.nn import functional
 
 from braintumor.geometry import bounding_box
 from braintumor.nouns import Case
-from braintumor.segment.engine import Batch, Engine
+from braintumor.segment.engines.protocol import Batch, Engine, Probabilities, Progress, silent
+from braintumor.segment.network import NetworkConfig
 
 STEP = 32
 """Slice boxes are rounded up to multiples of this, so that few different sizes occur and each runs as a batch."""
@@ -28,25 +29,7 @@ VIEWS: tuple[tuple[bool, float], ...] = ((False, 0.0), (True, 0.0), (False, 10.0
 """Test-time augmentation: (left-right flip, rotation in degrees in the axial plane); the first is the plain view."""
 
 
-@dataclass(frozen=True, eq=False)
-class Probabilities:
-    """Class probabilities inside a box of the case's grid; outside the box everything is background.
-
-    Attributes
-    ----------
-    values
-        float32 (4, i, j, k), background first.
-    box
-        Where they belong on the case's grid.
-    """
-
-    values: npt.NDArray[np.float32]
-    box: tuple[slice, slice, slice]
-
-
-def predict(
-    case: Case, engine: Engine, *, tta: bool = False, progress: Callable[[float], None] = lambda share: None
-) -> Probabilities:
+def predict(case: Case, engine: Engine, *, tta: bool = False, progress: Progress = silent) -> Probabilities:
     """Run the network over every slice that holds brain.
 
     Parameters
@@ -57,7 +40,8 @@ def predict(
         Called with the share done, 0..1.
     """
     box = bounding_box(case.brain)
-    values = np.zeros((engine.model.network.config.out_channels, *(s.stop - s.start for s in box)), np.float32)
+    config = engine.model.network.config
+    values = np.zeros((config.out_channels, *(s.stop - s.start for s in box)), np.float32)
     values[0] = 1.0
     groups = _groups(case.brain[box])
     views = VIEWS if tta else VIEWS[:1]
@@ -66,7 +50,7 @@ def predict(
     channels = case.channels[(slice(None), *box)]
     for view in views:
         jobs = [(size, part) for size, cuts in groups.items() for part in _parts(size, cuts)]
-        batches = (_seen(_batch(channels, size, part), view) for size, part in jobs)
+        batches = (_seen(_batch(channels, size, part, config.context), view) for size, part in jobs)
         for (_size, part), batch in zip(jobs, engine.probabilities(batches), strict=True):
             _add(values, _unseen(batch, view), part, first=view is views[0])
             done += len(part)
@@ -74,6 +58,15 @@ def predict(
     if len(views) > 1:
         values /= values.sum(axis=0, keepdims=True)
     return Probabilities(values, box)
+
+
+def single_slices(case: Case, config: NetworkConfig, count: int) -> list[Batch]:
+    """Slices of a case as `predict` hands them to an engine, one per batch, `count` of them from the lowest to the highest."""
+    box = bounding_box(case.brain)
+    channels = case.channels[(slice(None), *box)]
+    cuts = sorted(((cut.k, size, cut) for size, cuts in _groups(case.brain[box]).items() for cut in cuts), key=lambda c: c[0])
+    wanted = np.unique(np.linspace(0, len(cuts) - 1, min(count, len(cuts))).round().astype(int)) if cuts else []
+    return [_batch(channels, cuts[n][1], [cuts[n][2]], config.context) for n in wanted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +109,15 @@ def _windows(cut: _Cut, size: tuple[int, int], plane: tuple[int, ...]) -> tuple[
     return (inside[0], inside[1]), (within[0], within[1])
 
 
-def _batch(channels: npt.NDArray[np.float32], size: tuple[int, int], part: list[_Cut]) -> Batch:
-    """(n, 4, rows = j, columns = i) float32."""
-    batch = np.zeros((len(part), channels.shape[0], size[1], size[0]), np.float32)
+def _batch(channels: npt.NDArray[np.float32], size: tuple[int, int], part: list[_Cut], context: int = 0) -> Batch:
+    """(n, 4 * (2 * context + 1), rows = j, columns = i) float32; a neighbour beyond the box repeats its last slice."""
+    count, last = channels.shape[0], channels.shape[3] - 1
+    batch = np.zeros((len(part), count * (2 * context + 1), size[1], size[0]), np.float32)
     for n, cut in enumerate(part):
         inside, within = _windows(cut, size, channels.shape[1:3])
-        batch[n, :, within[1], within[0]] = channels[:, inside[0], inside[1], cut.k].transpose(0, 2, 1)
+        for place, k in enumerate(range(cut.k - context, cut.k + context + 1)):
+            plane = channels[:, inside[0], inside[1], min(max(k, 0), last)].transpose(0, 2, 1)
+            batch[n, count * place : count * (place + 1), within[1], within[0]] = plane
     return batch
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from braintumor.case.grid import resample
 from braintumor.geometry import Affine, Grid, bounding_box, canonical
 from braintumor.labels import LABELS
-from braintumor.nouns import Image, Segmentation
+from braintumor.nouns import Flag, Image, Segmentation, Severity
 
 
 def on_grid(segmentation: Segmentation, grid: Grid, transform: Affine | None = None) -> Segmentation:
@@ -27,7 +27,8 @@ def on_grid(segmentation: Segmentation, grid: Grid, transform: Affine | None = N
     -------
     Segmentation
         Voxel for voxel the same where both grids are the same points in space in another axis order. Otherwise each
-        label's indicator is interpolated linearly and a voxel gets the label (or background) with the largest share.
+        label's indicator is interpolated linearly and a voxel gets the label (or background) with the largest share. A label
+        that no voxel is left of is flagged ``label-lost``.
     """
     if transform is None or np.array_equal(transform, np.eye(4)):
         source, target = canonical(segmentation.grid), canonical(grid)
@@ -39,7 +40,25 @@ def on_grid(segmentation: Segmentation, grid: Grid, transform: Affine | None = N
     back: Affine | None = None if transform is None else np.asarray(np.linalg.inv(transform), np.float64)
     sure = segmentation.uncertainty
     moved = None if sure is None else resample(Image(sure.astype(np.float32), segmentation.grid), grid, back).astype(np.float16)
-    return replace(segmentation, mask=_interpolated(segmentation, grid, back), grid=grid, uncertainty=moved)
+    mask = _interpolated(segmentation, grid, back)
+    flags = (*segmentation.flags, *_lost(segmentation, mask, grid))
+    return replace(segmentation, mask=mask, grid=grid, uncertainty=moved, flags=flags)
+
+
+def _lost(segmentation: Segmentation, mask: npt.NDArray[np.uint8], grid: Grid) -> tuple[Flag, ...]:
+    """One flag for each label that is in the segmentation and not in the mask made of it."""
+    before, after = (np.bincount(m.ravel(order="K"), minlength=256) for m in (segmentation.mask, mask))
+    spacing = " x ".join(f"{size:.2f}" for size in grid.spacing)
+    return tuple(
+        Flag(
+            "label-lost",
+            Severity.WARNING,
+            f"{label.name} ({before[label.value] * segmentation.grid.voxel_ml:.3f} mL) is missing from the mask on the grid of "
+            f"{spacing} mm: it is too small for those voxels, or outside that field of view.",
+        )
+        for label in LABELS
+        if before[label.value] and not after[label.value]
+    )
 
 
 def _interpolated(segmentation: Segmentation, grid: Grid, back: Affine | None) -> npt.NDArray[np.uint8]:

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
-from safetensors.torch import save_file
+from safetensors.torch import save as serialised
 
 from braintumor.errors import WeightsError
+from braintumor.segment.metadata import DEFAULTS, described
 from braintumor.segment.network import AttentionUNet, NetworkConfig
 
 ENVIRONMENT = "BRAINTUMOR_MODEL"
@@ -22,6 +23,8 @@ ENVIRONMENT = "BRAINTUMOR_MODEL"
 
 _METADATA = Path("configs") / "metadata.json"
 _WEIGHTS = Path("models") / "attention_unet.safetensors"
+_INT8 = Path("models") / "attention_unet_int8.xml"
+_CHECKSUM = "checksum_sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ def load(folder: Path | None = None) -> Model:
     except OSError as error:
         raise WeightsError("The model's weights cannot be read", remedy=_REMEDY, path=path) from error
     checksum = hashlib.sha256(content).hexdigest()
-    if checksum != metadata["checksum_sha256"]:
+    if checksum != metadata[_CHECKSUM]:
         raise WeightsError(
             f"The model's weights have checksum {checksum[:12]}…, but {metadata['checksum_sha256'][:12]}… is recorded",
             remedy="Restore the file that belongs to this version, or publish the new weights with `save`",
@@ -92,39 +95,99 @@ def _read_metadata(path: Path) -> dict[str, Any]:
         metadata: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise WeightsError("The model folder has no readable metadata", remedy=_REMEDY, path=path) from error
-    missing = {"name", "version", "checksum_sha256", "network"} - set(metadata)
+    missing = {"name", "version", _CHECKSUM, "network"} - set(metadata)
     if missing:
         raise WeightsError(f"The model's metadata lacks {', '.join(sorted(missing))}", remedy=_REMEDY, path=path)
     return metadata
+
+
+def is_own(folder: Path) -> bool:
+    """Whether a folder's metadata is of a model that `save` wrote, and not of somebody else's bundle."""
+    try:
+        return _CHECKSUM in json.loads((folder / _METADATA).read_text())
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def save(network: AttentionUNet, folder: Path, facts: dict[str, Any]) -> Path:
     """Write weights as float16 safetensors with their metadata; both appear together or not at all usable.
 
     Half precision halves the file; the rounding (2^-11) is far below the noise of training, and engines are compared
-    with the *stored* weights, so nothing depends on the lost bits.
+    with the *stored* weights, so nothing depends on the lost bits. An int8 graph of earlier weights is removed.
 
     Parameters
     ----------
     folder
         The bundle; ``configs/`` and ``models/`` are made where missing.
     facts
-        Metadata to keep (name, version, data, figures ...); ``network`` and ``checksum_sha256`` are set here.
+        Metadata to keep (name, version, data, figures ...); `braintumor.segment.metadata.DEFAULTS` for what is missing. What
+        follows from the network, and its checksum, are set here.
     """
-    weights, metadata = folder / _WEIGHTS, folder / _METADATA
-    weights.parent.mkdir(parents=True, exist_ok=True)
-    metadata.parent.mkdir(parents=True, exist_ok=True)
+    weights = folder / _WEIGHTS
     tensors = {
         key: value.detach().cpu().to(torch.float16).contiguous() if value.is_floating_point() else value.detach().cpu()
         for key, value in network.state_dict().items()
     }
-    partial = weights.with_suffix(".partial")
-    save_file(tensors, partial)
-    content = {
-        **facts,
-        "network": network.config.as_dict(),
-        "checksum_sha256": hashlib.sha256(partial.read_bytes()).hexdigest(),
-    }
-    partial.replace(weights)
-    metadata.write_text(json.dumps(content, indent=2) + "\n")
+    content = serialised(tensors)
+    own = {"network": network.config.as_dict(), _CHECKSUM: hashlib.sha256(content).hexdigest()}
+    kept = {key: value for key, value in facts.items() if key != "int8"}
+    _appear(weights, content)
+    _write_metadata(folder, {**DEFAULTS, **kept, **described(network.config), **own})
+    for stale in (folder / _INT8, (folder / _INT8).with_suffix(".bin")):
+        stale.unlink(missing_ok=True)
     return weights
+
+
+def load_int8(folder: Path, model: Model) -> tuple[bytes, bytes]:
+    """The int8 OpenVINO graph of a model folder, XML and binary, if it is what was made of these very weights.
+
+    Raises
+    ------
+    WeightsError
+        If there is none, it was made of other weights, or a file differs from its recorded checksum.
+    """
+    path = folder / _INT8
+    recorded = _read_metadata(folder / _METADATA).get("int8")
+    if not isinstance(recorded, dict) or not {"made_from_sha256", "xml_sha256", "bin_sha256"} <= set(recorded):
+        raise WeightsError("The model folder has no int8 graph", remedy=_REMEDY_INT8, path=folder)
+    if recorded["made_from_sha256"] != model.checksum:
+        raise WeightsError("The int8 graph was made of other weights than these", remedy=_REMEDY_INT8, path=path)
+    contents = []
+    for part in (path, path.with_suffix(".bin")):
+        try:
+            content = part.read_bytes()
+        except OSError as error:
+            raise WeightsError("The int8 graph cannot be read", remedy=_REMEDY_INT8, path=part) from error
+        if hashlib.sha256(content).hexdigest() != recorded[f"{part.suffix[1:]}_sha256"]:
+            raise WeightsError("The int8 graph differs from its recorded checksum", remedy=_REMEDY_INT8, path=part)
+        contents.append(content)
+    return contents[0], contents[1]
+
+
+_REMEDY_INT8 = "Make it again with braintumor.segment.engines.quantise.quantize, or use --engine openvino"
+
+
+def save_int8(folder: Path, model: Model, xml: bytes, binary: bytes, facts: dict[str, Any]) -> Path:
+    """Store an int8 graph beside the weights it was made of, and its checksums with `facts` in the metadata."""
+    path = folder / _INT8
+    _appear(path.with_suffix(".bin"), binary)
+    _appear(path, xml)
+    checksums = {
+        "made_from_sha256": model.checksum,
+        "xml_sha256": hashlib.sha256(xml).hexdigest(),
+        "bin_sha256": hashlib.sha256(binary).hexdigest(),
+    }
+    _write_metadata(folder, {**_read_metadata(folder / _METADATA), "int8": {**facts, **checksums}})
+    return path
+
+
+def _write_metadata(folder: Path, content: dict[str, Any]) -> None:
+    _appear(folder / _METADATA, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def _appear(path: Path, content: bytes) -> None:
+    """Write a file whole: a reader sees the old content or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    partial.replace(path)

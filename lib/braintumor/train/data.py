@@ -15,6 +15,7 @@ from torch import Tensor
 from braintumor.case.intensity import zscore
 from braintumor.labels import OEDEMA, to_channels
 from braintumor.nouns import Case, Segmentation
+from braintumor.train.sources.lgg import LabelledSlices
 
 FRAME = (216, 184)
 """Height (posterior) and width (left) of stored slices in pixels of 1 mm; every adult brain fits."""
@@ -95,6 +96,13 @@ def from_case(case: Case, truth: Segmentation) -> Slices:
     masks = to_channels(truth.mask[:, :, used]).transpose(2, 1, 0)
     centre = _centre(np.asarray(case.brain.any(axis=2)).T)
     return Slices(case.case_id, _framed(planes, centre), _framed(masks, centre))
+
+
+def from_partial(labelled: LabelledSlices) -> Slices:
+    """Slices of which only the whole tumour is labelled."""
+    centre = _centre(labelled.brain.any(axis=0))
+    images, masks = _framed(labelled.images, centre).astype(np.float16), _framed(to_channels(labelled.mask), centre)
+    return Slices(labelled.name, images, masks, contiguous=False, partial=True)
 
 
 def from_slice_files(paths: Iterable[Path]) -> list[Slices]:

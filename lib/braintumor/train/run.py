@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,10 @@ from braintumor.nouns import Case, Segmentation
 from braintumor.segment import load_engine, on_grid, segment
 from braintumor.segment import weights as weights_store
 from braintumor.segment.network import NetworkConfig
-from braintumor.train.data import Slices, from_case, from_slice_files
+from braintumor.train.data import Slices, from_case, from_partial, from_slice_files
 from braintumor.train.loop import TrainConfig, train
+from braintumor.train.sources.lgg import read_slices
+from braintumor.train.splits import Splits, read_folds
 from braintumor.train.truth import dice, find_truth, read_truth
 
 Progress = Callable[[dict[str, Any]], None]
@@ -37,15 +39,18 @@ class RunConfig:
         Folder of case folders, relative to the data folder.
     slices
         Folder of single labelled slices of further patients, or '' for none.
-    folds
-        Case folders by fold: fold n is never seen by the network trained for it.
+    partial
+        Folder of slices of which only the whole tumour is labelled (`braintumor.train.sources.lgg`), or '' for none.
+    splits
+        Case folders by fold: fold n, and whoever may be one of its patients, is never seen by the network trained for it.
     facts
         Goes into the model's metadata as it is (name, version, description ...).
     """
 
     volumes: str
     slices: str
-    folds: tuple[tuple[str, ...], ...]
+    partial: str
+    splits: Splits
     train: TrainConfig
     network: NetworkConfig
     facts: dict[str, Any]
@@ -54,11 +59,10 @@ class RunConfig:
 def read_config(path: Path) -> RunConfig:
     """Read a configuration; unknown keys raise TypeError, so a typing error cannot become a default."""
     content = _json(path)
-    folds = _json(path.parent / content.pop("folds"))["folds"]
     return RunConfig(
         train=TrainConfig.from_dict(content.pop("train")),
         network=NetworkConfig.from_dict(content.pop("network")),
-        folds=tuple(tuple(fold) for fold in folds),
+        splits=read_folds(path.parent / content.pop("folds")),
         **content,
     )
 
@@ -86,7 +90,7 @@ def run_all(config_path: Path, data: Path, folder: Path, publish: Path | None, p
     Nobody is left to measure these weights on: cross-validation (`run_folds`) measures the recipe.
     """
     config = read_config(config_path)
-    network = train(_patients(config, data, ()), folder, config.train, config.network, progress)
+    network = train(_patients(config, data), folder, config.train, config.network, progress)
     target = publish or folder / "model"
     weights_store.save(network, target, config.facts)
     return target
@@ -99,18 +103,19 @@ def run_folds(config_path: Path, data: Path, folder: Path, folds: Sequence[int],
     ``braintumor evaluate``. A fold whose predictions are complete is not run again.
     """
     config = read_config(config_path)
-    unknown = [number for number in folds if not 0 <= number < len(config.folds)]
+    unknown = [number for number in folds if not 0 <= number < config.splits.k]
     if unknown:
-        remedy = f"Choose from 0 to {len(config.folds) - 1}"
+        remedy = f"Choose from 0 to {config.splits.k - 1}"
         raise InputNotFoundError(f"There is no fold {unknown[0]}", remedy=remedy, path=config_path)
     yield f"{'case':<28}" + "".join(f"{region.value:>8}" for region in Region)
     rows: list[list[float | None]] = []
     for number in folds:
-        heldout = config.folds[number]
+        heldout = config.splits.folds[number]
         own, predictions = folder / f"fold-{number}", folder / "predictions"
         cases = [data / config.volumes / name for name in heldout]
         if not all((predictions / f"{path.name}.nii.gz").exists() for path in cases):
-            network = train(_patients(config, data, heldout), own, config.train, config.network, progress)
+            patients = _patients(config, data, config.splits.held_out(number))
+            network = train(patients, own, config.train, config.network, progress)
             weights_store.save(network, own / "model", {**config.facts, "fold": number, "heldout": list(heldout)})
             _predict(cases, own / "model", predictions)
         for path in cases:
@@ -120,14 +125,18 @@ def run_folds(config_path: Path, data: Path, folder: Path, folds: Sequence[int],
     yield f"{f'mean of {len(rows)}':<28}" + "".join(f"{mean:>8.3f}" for mean in means)
 
 
-def _patients(config: RunConfig, data: Path, without: Sequence[str]) -> list[Slices]:
-    names = [name for fold in config.folds for name in fold]
+def _patients(config: RunConfig, data: Path, without: Collection[str] = ()) -> list[Slices]:
+    names = sorted(name for fold in config.splits.folds for name in fold)
     absent = [name for name in names if not (data / config.volumes / name).is_dir()]
     if absent:
         raise InputNotFoundError(f"Cases are not there: {', '.join(absent)}", remedy="Check --data", path=data)
-    patients = [from_case(*load_case(data / config.volumes / name)) for name in sorted(names) if name not in without]
+    patients = [from_case(*load_case(data / config.volumes / name)) for name in names if name not in without]
     if config.slices:
-        patients += from_slice_files((data / config.slices).glob("*.npz"))
+        further = from_slice_files((data / config.slices).glob("*.npz"))
+        patients += [patient for patient in further if patient.name not in without]
+    if config.partial:
+        files = [path for path in (data / config.partial).glob("*.npz") if path.stem not in without]
+        patients += [from_partial(labelled) for labelled in read_slices(files)]
     return patients
 
 

@@ -1,0 +1,62 @@
+"""A network as the one to be evaluated: mask and probabilities of a case from one pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from braintumor.errors import MissingSequenceError
+from braintumor.evaluate.calibration import Reliability
+from braintumor.evaluate.masks import reliability
+from braintumor.labels import Region, channels_of
+from braintumor.nouns import Case, Segmentation, Sequence
+from braintumor.segment import AnyEngine, SegmentOptions, decide, probabilities
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A case with the expert's mask and the network's answer, all on the case's grid."""
+
+    case: Case
+    truth: Segmentation
+    predicted: Segmentation
+    reliability: dict[Region, Reliability]
+
+
+def judge(folder: Path, engine: AnyEngine, *, tta: bool = False, sequences: tuple[Sequence, ...] = ()) -> Judged:
+    """Prepare a case as at inference, run the network, and compare its probabilities inside the brain with the expert.
+
+    Parameters
+    ----------
+    sequences
+        The only ones the network gets to see; () for all. The others are blank, as where they were never acquired.
+
+    Raises
+    ------
+    MissingSequenceError
+        If the case has none of `sequences`.
+    """
+    from braintumor.train.run import load_case
+
+    case, truth = load_case(folder)
+    seen = limited(case, sequences) if sequences else case
+    settings = SegmentOptions(tta=tta)
+    found = probabilities(seen, engine, settings)
+    predicted = decide(seen, found, engine, settings)
+    order = {region: channels_of(region) for region in Region}
+    box = found.box
+    histograms = reliability(list(found.values), order, truth.mask[box], case.brain[box])
+    return Judged(case, truth, predicted, histograms)
+
+
+def limited(case: Case, sequences: tuple[Sequence, ...]) -> Case:
+    """The case with every other sequence blanked, as training drops channels; `display` keeps them for pictures."""
+    kept = tuple(s for s in case.present if s in sequences)
+    if not kept:
+        names = " or ".join(s.title for s in sequences)
+        raise MissingSequenceError(f"The case has no {names}", remedy="Choose other --sequences, or leave this case out")
+    channels = case.channels.copy()
+    for n, sequence in enumerate(Sequence):
+        if sequence not in kept:
+            channels[n] = 0
+    return replace(case, channels=channels, present=kept)

@@ -1,0 +1,82 @@
+"""A case in one picture: the slice with most errors, expert and prediction side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from braintumor.geometry import bounding_box, canonical
+from braintumor.labels import LABELS
+from braintumor.nouns import Segmentation
+from braintumor.nouns import Sequence as Mri
+from braintumor.report.canvas import Panel, beside, stacked, with_legend
+from braintumor.report.views import AXIAL, Box, View, grey, window
+
+PANEL_PX = 380
+_SHOWN = (Mri.FLAIR, Mri.T1CE)
+_MARGIN_MM = 6.0
+
+Volumes = Mapping[Mri, npt.NDArray[np.generic]]
+
+
+def picture(predicted: Segmentation, truth: Segmentation, images: Volumes, lines: Sequence[str]) -> Image.Image:
+    """Expert and prediction on FLAIR and on T1ce, or on black where there is no image.
+
+    Parameters
+    ----------
+    predicted, truth
+        On one grid.
+    images
+        On that grid; only `FLAIR` and `T1ce` are used.
+    lines
+        Lower left of the first panel, e.g. name and figures; no patient data beyond the case's name.
+    """
+    turn = canonical(truth.grid)
+    grid, ours, theirs = turn.grid(truth.grid), turn.apply(predicted.mask), turn.apply(truth.mask)
+    wrong = np.count_nonzero(ours != theirs, axis=(0, 1))
+    either = np.count_nonzero((ours > 0) | (theirs > 0), axis=(0, 1))
+    index = int((wrong if wrong.any() else either).argmax())
+    shown = {s: turn.apply(np.asarray(images[s])) for s in _SHOWN if s in images}
+    box = _frame(shown, (ours > 0) | (theirs > 0), grid.spacing)
+    extent = (box[0].stop - box[0].start) * grid.spacing[0]
+    view = View(AXIAL, index, box, grid.spacing, PANEL_PX / extent)
+    panels = []
+    for sequence in shown or (None,):
+        for who, mask in (("Expert", theirs), ("Predicted", ours)):
+            panel = Panel(view, _background(view, shown, sequence, theirs.shape), unit=17)
+            labels = view.cut(mask)
+            panel.fill(labels, 0.14 if sequence else 0.75)
+            panel.contours(labels, 1.6)
+            panel.title(who, sequence.title if sequence else "")
+            panels.append(panel)
+    for n, line in enumerate(reversed([*lines, f"slice {index + 1} of {grid.shape[2]}"])):
+        panels[0].text((8, view.size[1] - 8 - 19 * n), line, anchor="ld", size=0.85)
+    return beside([panel.image for panel in panels], gap=4)
+
+
+def sheet(pictures: list[Image.Image]) -> Image.Image:
+    """Pictures below each other with the legend of the labels."""
+    return with_legend(stacked(pictures, gap=4), [(label.rgb, label.name) for label in LABELS])
+
+
+def _background(view: View, shown: Volumes, sequence: Mri | None, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    if sequence is None:
+        return view.cut(np.zeros(shape, np.uint8))
+    voxels = shown[sequence]
+    return grey(view.cut(voxels), window(voxels, np.asarray(voxels != voxels[0, 0, 0])))
+
+
+def _frame(shown: Volumes, tumour: npt.NDArray[np.bool_], spacing: tuple[float, float, float]) -> Box:
+    """The head if there is an image, else the tumour, with a margin."""
+    head = [voxels != voxels[0, 0, 0] for voxels in shown.values()]
+    inside = np.logical_or.reduce(head) if head else tumour
+    margin = _MARGIN_MM if head else 4 * _MARGIN_MM
+    box = bounding_box(np.asarray(inside))
+    i, j, k = (
+        slice(max(0, part.start - round(margin / mm)), min(n, part.stop + round(margin / mm)))
+        for part, mm, n in zip(box, spacing, inside.shape, strict=True)
+    )
+    return i, j, k

@@ -1,0 +1,88 @@
+"""Whatever runs the network, the mask is the same: on a phantom always, on real cases where they are."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from braintumor.case import prepare
+from braintumor.labels import Region
+from braintumor.segment import load_engine, segment
+from braintumor.segment.engines.openvino import OpenVinoEngine
+from braintumor.segment.engines.pytorch import TorchEngine
+from braintumor.segment.weights import default_folder, load
+from braintumor.study import read
+
+REAL = ("BraTS2021_01657", "Brats18_2013_21_1")
+CALIBRATION = ("BraTS2021_01476", "BraTS2021_01659", "BraTS20_Training_001", "Brats17_TCIA_639_1")
+
+
+def agreement(one, other):
+    """Dice per region of two masks; 1 where both have none."""
+    found = {}
+    for region in Region:
+        a, b = one.region(region), other.region(region)
+        total = np.count_nonzero(a) + np.count_nonzero(b)
+        found[region] = 2 * np.count_nonzero(a & b) / total if total else 1.0
+    return found
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load()
+
+
+def fast(model):
+    """The two engines as they are chosen on this machine, and OpenVINO held to float32."""
+    return {"torch": TorchEngine(model), "openvino": OpenVinoEngine(model), "f32": OpenVinoEngine(model, "f32")}
+
+
+def test_masks_agree_on_a_phantom(model, nifti_study):
+    case = few_slices(prepare(read(nifti_study)))
+    reference = segment(case, TorchEngine(model, torch.float32))
+    assert reference.mask.any()
+    for engine in fast(model).values():
+        found = agreement(segment(case, engine), reference)
+        assert min(found.values()) >= 0.99, (engine.name, found)
+
+
+def few_slices(case):
+    """The case with every fifth slice only."""
+    brain = np.zeros_like(case.brain)
+    brain[..., ::5] = case.brain[..., ::5]
+    return replace(case, brain=brain)
+
+
+@pytest.mark.realdata
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REAL)
+def test_masks_agree_on_real_cases(model, brats, name):
+    case = prepare(read(brats / name))
+    reference = segment(case, TorchEngine(model, torch.float32))
+    for engine in fast(model).values():
+        found = agreement(segment(case, engine), reference)
+        assert min(found.values()) >= 0.995, (engine.name, found)
+
+
+@pytest.fixture(scope="module")
+def quantised(brats, tmp_path_factory):
+    """A copy of the published model with an int8 graph made from cases other than `REAL`."""
+    pytest.importorskip("nncf")
+    from braintumor.segment.engines.quantise import quantize
+
+    folder = tmp_path_factory.mktemp("int8") / "model"
+    shutil.copytree(default_folder(), folder)
+    quantize(folder, (prepare(read(brats / name)) for name in CALIBRATION), per_case=30)
+    return folder
+
+
+@pytest.mark.realdata
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REAL)
+def test_int8_masks_agree_on_real_cases(model, quantised, brats, name):
+    case = prepare(read(brats / name))
+    reference = segment(case, TorchEngine(model, torch.float32))
+    found = agreement(segment(case, load_engine("openvino-int8", quantised)), reference)
+    assert min(found.values()) >= 0.99, found

@@ -1,0 +1,130 @@
+"""Every command that a document shows: run on phantoms in a scratch folder, or listed here with the reason why not."""
+
+import re
+import shlex
+import shutil
+import subprocess
+from importlib.util import find_spec
+
+import pytest
+from tests.data import ROOT
+from typer.main import get_command
+
+from braintumor.cli import app, main
+
+DOCUMENTS = [path.relative_to(ROOT) for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md")))]
+
+SUBSTITUTES = {
+    # A phantom of 1 mm would take longer than all other commands together.
+    "braintumor phantom -o phantom/": "braintumor phantom -o phantom/ --spacing 4",
+    # The scratch folder has a study already.
+    "braintumor to-dicom BraTS20_Training_001/ -o study/": "braintumor to-dicom BraTS20_Training_001/ -o new/",
+}
+"""Command as written -> what is run."""
+
+NOT_RUN = {
+    "braintumor train": "tests/cli/test_cli.py trains on phantoms with a configuration small enough for a test",
+    "braintumor evaluate": "needs cases with experts' masks; tests/evaluate",
+    "python deploy/map/app.py": "starts Holoscan; tests/deploy/test_map_graph.py runs the same command",
+    "make": "installs into a fresh environment; CI runs demo and test",
+}
+"""Beginning of a command -> why it is only checked for being possible: known target, module, file or options."""
+
+COMMANDS = get_command(app).commands
+
+
+def in_blocks(text):
+    """The commands of ```sh and ```console blocks, without prompts and comments, one for each && part."""
+    blocks = re.findall(r"^```(?:sh|console)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [re.sub(r"^\$ ", "", line) for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    return parts(line for line in lines if line.strip() and not line.lstrip().startswith("#"))
+
+
+def parts(lines):
+    return [shlex.join(shlex.split(part, comments=True)) for line in lines for part in line.split("&&")]
+
+
+def all_commands(command=None, path="braintumor"):
+    """(name, help) of every command, groups entered."""
+    for name, found in COMMANDS.items() if command is None else command.commands.items():
+        if hasattr(found, "commands"):
+            yield from all_commands(found, f"{path} {name}")
+        else:
+            yield f"{path} {name}", found.help or ""
+
+
+SHOWN = [(str(path), in_blocks((ROOT / path).read_text(encoding="utf-8"))) for path in DOCUMENTS]
+SHOWN += [(name, parts(re.findall(r"\[dim\](braintumor .+?)\[/\]", text))) for name, text in all_commands()]
+SHOWN = [pytest.param(commands, id=name.replace(" ", "-")) for name, commands in SHOWN if commands]
+
+
+@pytest.fixture
+def scratch(tmp_path, dicom_study, nifti_study, monkeypatch):
+    """A folder with the inputs that documents name, and the project's files that they use."""
+    (tmp_path / "demo" / "study").mkdir(parents=True)
+    for name in ("study", "demo/study/visit-1"):
+        (tmp_path / name).symlink_to(dicom_study)
+    (tmp_path / "BraTS20_Training_001").symlink_to(nifti_study)
+    (tmp_path / "model").symlink_to(ROOT / "model")
+    shutil.make_archive(str(tmp_path / "study"), "zip", dicom_study)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(command):
+    """Exit status of a braintumor command."""
+    with pytest.raises(SystemExit) as stopped:
+        main(shlex.split(command)[1:])
+    return stopped.value.code or 0
+
+
+def possible(command):
+    """Raise if a command that is not run could not even start."""
+    words = shlex.split(command)
+    if words[0] == "make":
+        subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, check=True, capture_output=True, timeout=20)
+    elif words[:2] == ["python", "-m"]:
+        assert find_spec(words[2]), f"no module {words[2]}"
+    elif words[0] == "python":
+        assert (ROOT / words[1]).is_file(), f"no file {words[1]}"
+    else:
+        COMMANDS[words[1]].make_context(words[1], words[2:])  # refuses unknown and missing options; runs nothing
+
+
+@pytest.mark.parametrize("commands", SHOWN)
+def test_every_command_shown_works(commands, scratch):
+    for command in commands:
+        reason = next((NOT_RUN[start] for start in NOT_RUN if command.startswith(start)), None)
+        if reason:
+            possible(command)
+        else:
+            assert command.startswith("braintumor "), f"neither run nor listed in NOT_RUN: {command}"
+            assert run(SUBSTITUTES.get(command, command)) == 0, command
+
+
+def test_every_command_has_an_example_in_its_help():
+    without = [name for name, text in all_commands() if "[dim]braintumor " not in text]
+    assert not without
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_commands_named_in_prose_exist(document):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    named = set(re.findall(r"`braintumor ([a-z][a-z-]*)", text))
+    assert named <= set(COMMANDS)
+    for command in re.findall(r"`((?:make|python -m) [\w.]+)", text):
+        possible(command)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_files_linked_and_pictures_shown_exist(document):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
+        assert ((ROOT / document).parent / target).exists(), target
+
+
+def test_lists_hold_nothing_that_is_not_shown():
+    """What is listed above and shown no more would be a stale excuse."""
+    shown = [command for parameter in SHOWN for command in parameter.values[0]]
+    assert all(command in shown for command in SUBSTITUTES)
+    assert not [start for start in NOT_RUN if not any(c.startswith(start) for c in shown)]
