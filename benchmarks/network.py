@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +13,18 @@ from monai.inferers import sliding_window_inference
 
 from benchmarks.inputs import prepared
 from benchmarks.measuring import Inputs, Job, Notes
-from braintumor.segment import load_engine
+from braintumor.labels import Region, channels_of
+from braintumor.segment import AnyEngine, load_engine, probabilities
+from braintumor.segment.engines.openvino import OpenVinoEngine
+from braintumor.segment.engines.pytorch import TorchEngine
 from braintumor.segment.postprocess import most_likely
-from braintumor.segment.predict import predict
 from braintumor.segment.weights import load
 
 SLICES = 16
 """Slices per call of the stock way; the fastest of 1, 4, 8 and 16 when tried on two cores."""
 
 STOCK_MASK = "stock_mask.npy"
+EXACT_MASK = "exact_mask.npy"
 
 
 def monai_stock(inputs: Inputs) -> Job:
@@ -39,26 +44,62 @@ def monai_stock(inputs: Inputs) -> Job:
     return job
 
 
+def torch_f32(inputs: Inputs) -> Job:
+    """Our PyTorch engine held to float32 on the CPU: the masks of all other engines are compared with its mask."""
+    return _ours(lambda: TorchEngine(load(), torch.float32), inputs, reference=True)
+
+
 def torch_engine(inputs: Inputs) -> Job:
-    """Our PyTorch engine."""
-    return _ours("torch", inputs)
+    """Our PyTorch engine as it is chosen here."""
+    return _ours(lambda: load_engine("torch"), inputs)
+
+
+def openvino_f32(inputs: Inputs) -> Job:
+    """Our OpenVINO engine held to float32."""
+    return _ours(lambda: OpenVinoEngine(load(), "f32"), inputs)
 
 
 def openvino_engine(inputs: Inputs) -> Job:
-    """Our OpenVINO engine."""
-    return _ours("openvino", inputs)
+    """Our OpenVINO engine as it is chosen here."""
+    return _ours(lambda: load_engine("openvino"), inputs)
 
 
-def _ours(name: str, inputs: Inputs) -> Job:
-    case, engine = prepared(inputs.work), load_engine(name)
+def openvino_int8(inputs: Inputs) -> Job:
+    """Our int8 engine, if the model has the graph for it."""
+    return _ours(lambda: load_engine("openvino-int8"), inputs)
+
+
+def _ours(make: Callable[[], AnyEngine], inputs: Inputs, *, reference: bool = False) -> Job:
+    case = prepared(inputs.work)
+    started = time.perf_counter()
+    engine = make()
+    start_s = round(time.perf_counter() - started, 2)
 
     def job() -> Notes:
-        found = predict(case, engine)
+        found = probabilities(case, engine)
         labels = np.zeros(case.grid.shape, np.uint8)
-        labels[found.box] = most_likely(found.values)
-        return {"engine": engine.name, "same_labels_as_stock": _agreement(labels, case.brain, inputs.work / STOCK_MASK)}
+        labels[found.box] = most_likely(found.values) * case.brain[found.box]
+        if reference:
+            np.save(inputs.work / EXACT_MASK, labels)
+        return {
+            "engine": engine.name,
+            "start_s": start_s,
+            "same_labels_as_stock": _agreement(labels, case.brain, inputs.work / STOCK_MASK),
+            "dice_with_torch_f32": _dice(labels, inputs.work / EXACT_MASK),
+        }
 
     return job
+
+
+def _dice(labels: npt.NDArray[np.uint8], exact: Path) -> dict[str, float] | str:
+    """Dice per region with the float32 mask."""
+    if not exact.exists():
+        return "not compared"
+    wanted, found = np.load(exact), {}
+    for region in Region:
+        a, b = np.isin(labels, channels_of(region)), np.isin(wanted, channels_of(region))
+        found[region.value] = round(2 * np.count_nonzero(a & b) / max(1, np.count_nonzero(a) + np.count_nonzero(b)), 4)
+    return found
 
 
 def _agreement(labels: npt.NDArray[np.uint8], brain: npt.NDArray[np.bool_], stock: Path) -> str:

@@ -40,7 +40,14 @@ class Group:
 PLAN = (
     Group(
         "network over one case",
-        ("network:monai_stock", "network:torch_engine", "network:openvino_engine"),
+        (
+            "network:monai_stock",
+            "network:torch_f32",
+            "network:torch_engine",
+            "network:openvino_f32",
+            "network:openvino_engine",
+            "network:openvino_int8",
+        ),
         peer="network:monai_stock",
     ),
     Group("loading a DICOM study", ("loading:deploy_sdk", "loading:ours"), peer="loading:deploy_sdk"),

@@ -38,7 +38,7 @@ def disk(folder, kilobytes):
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-@pytest.mark.parametrize(("kilobytes", "place"), [(16, "."), (100, "deep/results"), (NEEDED_KB, ".")])
+@pytest.mark.parametrize(("kilobytes", "place"), [(16, "."), (100, "deep/results"), (NEEDED_KB, "."), (10_000, ".")])
 def test_a_full_disk_is_said_and_nothing_is_left(dicom_study, tmp_path, capsys, kilobytes, place):
     with disk(tmp_path / "disk", kilobytes) as small:
         assert call("run", dicom_study, "-o", small / place, "--preview") == OutputError.exit_code

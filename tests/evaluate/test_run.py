@@ -149,9 +149,9 @@ def test_sequences_left_out_are_blank_for_the_network_but_not_for_pictures(nifti
 def test_a_picture_shows_both_masks_without_an_image_too():
     grid = Grid(SHAPE, np.diag([1.0, 1.0, 2.0, 1.0]))
     ours, theirs = (Segmentation(m, grid, Author("human", "x")) for m in (tumour(2), tumour()))
-    bare = picture(ours, theirs, {}, ("a",))
+    bare = picture(ours, theirs, {}, "a")
     assert bare.width == 2 * 380 + 4
-    with_images = picture(ours, theirs, {Sequence.FLAIR: np.ones(SHAPE), Sequence.T1CE: np.ones(SHAPE)}, ("a",))
+    with_images = picture(ours, theirs, {Sequence.FLAIR: np.ones(SHAPE), Sequence.T1CE: np.ones(SHAPE)}, "a")
     assert with_images.width == 4 * 380 + 3 * 4
     nothing = Segmentation(np.zeros(SHAPE, np.uint8), grid, Author("human", "x"))
-    assert picture(nothing, nothing, {}, ("a",)).width == 2 * 380 + 4
+    assert picture(nothing, nothing, {}, "a").width == 2 * 380 + 4

@@ -49,9 +49,9 @@ def test_masks_agree_on_a_phantom(model, nifti_study):
 
 
 def few_slices(case):
-    """The case with every fifth slice only."""
+    """The case with every tenth slice only."""
     brain = np.zeros_like(case.brain)
-    brain[..., ::5] = case.brain[..., ::5]
+    brain[..., ::10] = case.brain[..., ::10]
     return replace(case, brain=brain)
 
 

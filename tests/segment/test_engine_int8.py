@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from tests.segment.engines import TINY, case_of_noise, edit, own_model
+from tests.segment.engines import case_of_noise, edit, own_model
 
 from braintumor.errors import InputNotFoundError, WeightsError
 from braintumor.segment import load_engine
@@ -15,6 +15,7 @@ from braintumor.segment.predict import single_slices
 from braintumor.segment.weights import load, load_int8, save, save_int8
 
 METADATA = "configs/metadata.json"
+SMALLEST = NetworkConfig(channels=(16, 32))
 
 
 @pytest.fixture(scope="module")
@@ -22,14 +23,14 @@ def quantised(tmp_path_factory):
     pytest.importorskip("nncf")
     from braintumor.segment.engines.quantise import quantize
 
-    folder = own_model(tmp_path_factory.mktemp("model"))
-    path = quantize(folder, [case_of_noise(seed=seed) for seed in range(2)], per_case=4)
+    folder = own_model(tmp_path_factory.mktemp("model"), SMALLEST)
+    path = quantize(folder, [case_of_noise(seed=seed) for seed in range(2)], per_case=2)
     assert path == folder / "models/attention_unet_int8.xml"
     return folder
 
 
 def test_int8_stays_close_to_the_weights(quantised):
-    batches = single_slices(case_of_noise(seed=9), TINY, 3)
+    batches = single_slices(case_of_noise(seed=9), SMALLEST, 3)
     engine = load_engine("openvino-int8", quantised)
     assert engine.name == "openvino-int8"
     reference = TorchEngine(load(quantised), torch.float32).probabilities(batches)
@@ -40,8 +41,9 @@ def test_int8_stays_close_to_the_weights(quantised):
 def test_metadata_says_what_the_graph_was_made_of(quantised):
     facts = json.loads((quantised / METADATA).read_text())["int8"]
     assert facts["made_from_sha256"] == load(quantised).checksum
-    assert facts["calibration_slices"] == 8
+    assert facts["calibration_slices"] == 4
     assert set(facts["versions"]) == {"openvino", "nncf"}
+    assert facts["dice_with_float32"] >= 0.99
 
 
 def test_auto_never_takes_int8(quantised):
@@ -59,7 +61,7 @@ def test_quantising_needs_slices(tmp_path):
 @pytest.fixture
 def stored(tmp_path):
     """A model folder with something stored as its int8 graph."""
-    folder = own_model(tmp_path, NetworkConfig(channels=(16, 32)))
+    folder = own_model(tmp_path, SMALLEST)
     save_int8(folder, load(folder), b"<net/>", b"numbers", {"calibration_slices": 0})
     assert load_int8(folder, load(folder)) == (b"<net/>", b"numbers")
     return folder
@@ -67,7 +69,7 @@ def stored(tmp_path):
 
 def test_a_model_without_int8_says_so(tmp_path):
     with pytest.raises(WeightsError, match="no int8 graph"):
-        load_engine("openvino-int8", own_model(tmp_path, NetworkConfig(channels=(16, 32))))
+        load_engine("openvino-int8", own_model(tmp_path, SMALLEST))
 
 
 @pytest.mark.parametrize("suffix", ["xml", "bin"])
@@ -91,7 +93,7 @@ def test_int8_of_other_weights_is_refused(stored):
 
 def test_new_weights_take_the_old_int8_graph_away(stored):
     facts = json.loads((stored / METADATA).read_text())
-    save(AttentionUNet(NetworkConfig(channels=(16, 32))), stored, facts)
+    save(AttentionUNet(SMALLEST), stored, facts)
     assert sorted(path.name for path in (stored / "models").iterdir()) == ["attention_unet.safetensors"]
     with pytest.raises(WeightsError, match="no int8 graph"):
         load_engine("openvino-int8", stored)

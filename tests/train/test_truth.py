@@ -43,6 +43,10 @@ def test_wrong_values_and_broken_files_are_refused(tmp_path):
         read_truth(stored(tmp_path, np.full(SHAPE, 7, np.uint8)), GRID)
     with pytest.raises(UnusableImageError, match="other values"):
         read_truth(stored(tmp_path, np.full(SHAPE, 0.5, np.float32), "half_seg.nii.gz"), GRID)
+    both = np.full(SHAPE, 3, np.uint8)
+    both[0] = 4
+    with pytest.raises(UnusableImageError, match="both 3 and 4"):
+        read_truth(stored(tmp_path, both, "both_seg.nii.gz"), GRID)
     (tmp_path / "broken_seg.nii.gz").write_bytes(b"not a mask")
     with pytest.raises(CorruptFileError, match="cannot be read"):
         read_truth(tmp_path / "broken_seg.nii.gz", GRID)

@@ -49,7 +49,11 @@ def run(
     ] = False,
     bias: Annotated[str, typer.Option(help="N4 bias correction: auto (where the skull is on), always, never.")] = "auto",
     histogram: Annotated[
-        bool, typer.Option("--histogram-matching", help="Match each sequence's histogram to the training cases'.")
+        bool,
+        typer.Option(
+            "--histogram-matching",
+            help="Match each sequence's histogram to the training cases'. No clear gain on four held-out patients.",
+        ),
     ] = False,
     model: Annotated[Path | None, typer.Option(help="Model folder instead of the one that comes with the package.")] = None,
     t1: Named = None,

@@ -214,7 +214,7 @@ def _definitions(calibrated: bool) -> str:
 
 
 def _title(metric: Metric) -> str:
-    return escape(f"{metric.title} ({metric.unit})" if metric.unit else metric.title)
+    return escape(f"{metric.title} ({metric.unit})" if metric.unit else metric.title).replace(" mm", "&nbsp;mm")
 
 
 def _figure(content: str, caption: str) -> str:

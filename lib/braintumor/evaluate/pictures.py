@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from braintumor.geometry import bounding_box, canonical
 from braintumor.labels import LABELS
 from braintumor.nouns import Segmentation
 from braintumor.nouns import Sequence as Mri
-from braintumor.report.canvas import Panel, beside, stacked, with_legend
+from braintumor.report.canvas import MUTED, PAPER, WHITE, Panel, beside, stacked, with_legend
+from braintumor.report.fonts import picture_font
 from braintumor.report.views import AXIAL, Box, View, grey, window
 
 PANEL_PX = 380
 _SHOWN = (Mri.FLAIR, Mri.T1CE)
 _MARGIN_MM = 6.0
+_TEXT_PX = 18
 
 Volumes = Mapping[Mri, npt.NDArray[np.generic]]
 
 
-def picture(predicted: Segmentation, truth: Segmentation, images: Volumes, lines: Sequence[str]) -> Image.Image:
+def picture(predicted: Segmentation, truth: Segmentation, images: Volumes, headline: str) -> Image.Image:
     """Expert and prediction on FLAIR and on T1ce, or on black where there is no image.
 
     Parameters
@@ -31,8 +33,8 @@ def picture(predicted: Segmentation, truth: Segmentation, images: Volumes, lines
         On one grid.
     images
         On that grid; only `FLAIR` and `T1ce` are used.
-    lines
-        Lower left of the first panel, e.g. name and figures; no patient data beyond the case's name.
+    headline
+        Above the panels, e.g. name and figures; no patient data beyond the case's name.
     """
     turn = canonical(truth.grid)
     grid, ours, theirs = turn.grid(truth.grid), turn.apply(predicted.mask), turn.apply(truth.mask)
@@ -46,20 +48,28 @@ def picture(predicted: Segmentation, truth: Segmentation, images: Volumes, lines
     panels = []
     for sequence in shown or (None,):
         for who, mask in (("Expert", theirs), ("Predicted", ours)):
-            panel = Panel(view, _background(view, shown, sequence, theirs.shape), unit=17)
+            panel = Panel(view, _background(view, shown, sequence, theirs.shape), unit=_TEXT_PX)
             labels = view.cut(mask)
             panel.fill(labels, 0.14 if sequence else 0.75)
             panel.contours(labels, 1.6)
             panel.title(who, sequence.title if sequence else "")
             panels.append(panel)
-    for n, line in enumerate(reversed([*lines, f"slice {index + 1} of {grid.shape[2]}"])):
-        panels[0].text((8, view.size[1] - 8 - 19 * n), line, anchor="ld", size=0.85)
-    return beside([panel.image for panel in panels], gap=4)
+    row = beside([panel.image for panel in panels], gap=4)
+    return stacked([_strip(row.width, headline, f"slice {index + 1} of {grid.shape[2]}"), row], gap=0)
 
 
 def sheet(pictures: list[Image.Image]) -> Image.Image:
     """Pictures below each other with the legend of the labels."""
     return with_legend(stacked(pictures, gap=4), [(label.rgb, label.name) for label in LABELS])
+
+
+def _strip(width: int, words: str, note: str) -> Image.Image:
+    """A line of text above a row of panels: nothing may lie on the brain."""
+    strip = Image.new("RGB", (width, 2 * _TEXT_PX), PAPER)
+    draw = ImageDraw.Draw(strip)
+    draw.text((8, _TEXT_PX), words, font=picture_font(_TEXT_PX, bold=True), fill=WHITE, anchor="lm")
+    draw.text((width - 8, _TEXT_PX), note, font=picture_font(_TEXT_PX), fill=MUTED, anchor="rm")
+    return strip
 
 
 def _background(view: View, shown: Volumes, sequence: Mri | None, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:

@@ -209,7 +209,7 @@ def _compare(each: Pair, policy: EmptyPolicy, groups: dict[str, str]) -> _Scored
     def drawn() -> Image.Image:
         paths = masks.images_of(each)
         images = {s: masks.read_image(paths[s], truth.grid) for s in (Mri.FLAIR, Mri.T1CE) if s in paths}
-        return picture(predicted, truth, {s: v for s, v in images.items() if v is not None}, _lines(each.name, scores))
+        return picture(predicted, truth, {s: v for s, v in images.items() if v is not None}, _headline(each.name, scores))
 
     return _Scored(CaseResult(each.name, scores, histograms, inside, groups, loaded.notes), drawn)
 
@@ -220,7 +220,7 @@ def _judged(name: str, found: model.Judged, policy: EmptyPolicy, groups: dict[st
         scores[region] |= _calibration(histogram)
     return _Scored(
         CaseResult(name, scores, found.reliability, inside_brain=True, groups=groups),
-        lambda: picture(found.predicted, found.truth, found.case.display, _lines(name, scores)),
+        lambda: picture(found.predicted, found.truth, found.case.display, _headline(name, scores)),
     )
 
 
@@ -228,9 +228,9 @@ def _calibration(histogram: Reliability) -> Scores:
     return {"brier": histogram.brier, "ece": histogram.ece}
 
 
-def _lines(name: str, scores: Mapping[Region, Scores]) -> tuple[str, str]:
+def _headline(name: str, scores: Mapping[Region, Scores]) -> str:
     values = (f"{region.value} {'-' if (dice := scores[region]['dice']) is None else f'{dice:.2f}'}" for region in Region)
-    return name, f"Dice {', '.join(values)}"
+    return f"{name}   Dice {', '.join(values)}"
 
 
 def _finish(

@@ -19,9 +19,10 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pydicom.valuerep import DA, DT, TM
 
 from braintumor import __version__
-from braintumor.errors import CorruptFileError, InputNotFoundError, OutputError
+from braintumor.errors import CorruptFileError, InputNotFoundError
 from braintumor.labels import Code
 from braintumor.nouns import Instance, Segmentation, Sequence, Series, Study
+from braintumor.results.output import explained
 
 MANUFACTURER = "Brain Tumor project"
 PRODUCT = "braintumor"
@@ -244,8 +245,8 @@ def save(dataset: Dataset, path: Path) -> Path:
     try:
         dataset.save_as(path, enforce_file_format=True, overwrite=False)
     except OSError as error:
-        problem = f"a DICOM result could not be written: {error.strerror or error}"
-        raise OutputError(problem, remedy="choose an empty, writable folder with room on its disk", path=path) from error
+        # pydicom hides the system's error behind one of the same type whose message is a traceback.
+        raise explained(error.__cause__ if isinstance(error.__cause__, OSError) else error, path) from error
     return path
 
 

@@ -59,7 +59,7 @@ def appearing(out: Path) -> Iterator[Path]:
         scratch = place / f"{_PARTIAL}{out.name}-{os.getpid()}"
         scratch.mkdir()
     except OSError as error:
-        raise _explained(error, out) from error
+        raise explained(error, out) from error
     try:
         yield scratch
         if existed:
@@ -67,7 +67,7 @@ def appearing(out: Path) -> Iterator[Path]:
         else:
             scratch.replace(out)
     except OSError as error:
-        raise _explained(error, out) from error
+        raise explained(error, out) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -83,7 +83,8 @@ def _move_entries(scratch: Path, out: Path) -> None:
         raise
 
 
-def _explained(error: OSError, out: Path) -> OutputError:
+def explained(error: OSError, out: Path) -> OutputError:
+    """The system's refusal to write, as an error that says what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutputError("The disk is full", remedy="Free about 100 MB, or choose another disk", path=out)
     return OutputError(

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from PIL import Image as Pillow
 from braintumor import report
 from braintumor.nouns import Case, Findings, Measurements, Results, Segmentation, Sequence, Study
 from braintumor.report import Picture, ReportFacts
+from braintumor.report.findings import gather_flags
 from braintumor.results import manifest as manifest_file
 from braintumor.results.common import ResultContext, save
 from braintumor.results.encapsulated import make_pdf
@@ -93,6 +94,8 @@ def write(
 
         with part("nifti") as wrote:
             per_series = _per_series(study, case, segmentation)
+            lost = (mask.flags for mask in per_series.values())  # a label too small for a series' own grid is said everywhere
+            findings = replace(findings, flags=gather_flags(findings.flags, *lost))
             target = folder / "nifti"
             target.mkdir()
             wrote(*write_nifti(study, segmentation, per_series, target, facts))

@@ -100,7 +100,7 @@ def from_case(case: Case, truth: Segmentation) -> Slices:
 
 def from_partial(labelled: LabelledSlices) -> Slices:
     """Slices of which only the whole tumour is labelled."""
-    centre = _centre(labelled.brain.any(axis=0))
+    centre = _centre(np.asarray(labelled.brain.any(axis=0)))
     images, masks = _framed(labelled.images, centre).astype(np.float16), _framed(to_channels(labelled.mask), centre)
     return Slices(labelled.name, images, masks, contiguous=False, partial=True)
 

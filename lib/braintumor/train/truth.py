@@ -61,8 +61,17 @@ def read_truth(path: Path, drawn_on: Grid) -> Segmentation:
         raise UnusableImageError(
             "The mask holds other values than 0, 1, 2 and 4 (or 3)", remedy="Convert its labels first", path=path
         )
+    if (mask == 3).any() and (mask == ENHANCING.value).any():
+        raise UnusableImageError(
+            "The mask holds both 3 and 4, which editions of BraTS use for different tissues",
+            remedy="Convert its labels to 0, 1, 2 and 4 first",
+            path=path,
+        )
     mask[mask == 3] = ENHANCING.value
-    grid = drawn_on if mask.shape == drawn_on.shape else Grid(mask.shape, LPS_FROM_RAS @ stored.affine)
+    if mask.ndim != len(drawn_on.shape):
+        raise UnusableImageError(f"The mask has {mask.ndim} dimensions", remedy="Give one volume of three", path=path)
+    i, j, k = mask.shape
+    grid = drawn_on if mask.shape == drawn_on.shape else Grid((i, j, k), LPS_FROM_RAS @ stored.affine)
     return Segmentation(mask, grid, Author("human", "expert"))
 
 
