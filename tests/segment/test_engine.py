@@ -10,7 +10,7 @@ from tests.segment.engines import own_model
 from braintumor.errors import EngineError, WeightsError
 from braintumor.segment import ENGINES, load_engine
 from braintumor.segment.engines.openvino import OpenVinoEngine, convert
-from braintumor.segment.engines.pytorch import TorchEngine
+from braintumor.segment.engines.pytorch import TorchEngine, folded
 from braintumor.segment.metadata import DEFAULTS
 from braintumor.segment.network import AttentionUNet, NetworkConfig
 from braintumor.segment.weights import ENVIRONMENT, default_folder, load, save
@@ -44,6 +44,15 @@ def test_probabilities_sum_to_one(reference):
     for batch, found in zip(batches(), reference, strict=True):
         assert found.shape == (len(batch), 4, *batch.shape[2:])
         np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-4)
+
+
+def test_folding_batch_norms_changes_nothing(folder):
+    network, x = load(folder).network, torch.from_numpy(batches()[0])
+    folding = folded(network)
+    with torch.inference_mode():
+        torch.testing.assert_close(folding(x), network(x), atol=1e-4, rtol=1e-4)
+    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in folding.modules())
+    assert any(isinstance(part, torch.nn.BatchNorm2d) for part in network.modules())
 
 
 def test_openvino_in_float32_computes_the_same(folder, reference):
