@@ -1,9 +1,17 @@
 """Fixtures shared by all tests: small phantoms made once, and the real cases where they are present."""
 
+import os
+
 import pytest
+from hypothesis import settings
 from tests.data import real_data
 
 from braintumor import phantom as generator
+
+# The same examples in every run, so that a red build is reproducible; HYPOTHESIS_PROFILE=explore looks for new ones.
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("explore")
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 @pytest.fixture(scope="session")
