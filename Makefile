@@ -24,7 +24,7 @@ demo: $(VENV)/.installed  ## Make a demo study, segment and measure it, say wher
 	$(BIN)/braintumor run $(DEMO)/study/visit-1 --output $(DEMO)/results --preview
 
 test: $(VENV)/.installed lint  ## Lint, type-check and run every test with coverage
-	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=term --cov-fail-under=90
 
 lint: $(VENV)/.installed  ## Style and types
 	$(BIN)/ruff check .

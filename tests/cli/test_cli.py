@@ -144,6 +144,36 @@ def test_train_on_everybody_publishes_a_model(training, capsys):
     assert call("train", training / "train.json", *where, "--fold", "0") == 2
 
 
+def weights_of(training, output):
+    content = json.loads((training / output / "fold-1/model/configs/metadata.json").read_text())
+    return content["checksum_sha256"]
+
+
+def test_a_held_out_patient_and_its_twin_under_another_name_leave_no_trace_in_the_weights(training):
+    """Fold 1 tests 'two', and 'three' may be the same person: whatever they look like, the weights are the same bits."""
+    import shutil
+
+    import nibabel as nib
+
+    shutil.copytree(training / "data/cases/two", training / "data/cases/three")
+    folds = {"seed": 0, "k": 3, "groups": [["three", "two"]], "folds": [["one"], ["three", "two"], ["four"]]}
+    shutil.copytree(training / "data/cases/one", training / "data/cases/four")
+    (training / "folds.json").write_text(json.dumps(folds))
+    where = ("--data", training / "data", "--fold", "1")
+    assert call("train", training / "train.json", *where, "-o", training / "first") == 0
+    for name in ("two", "three"):
+        path = next((training / "data/cases" / name).glob("*_flair.nii.gz"))
+        image = nib.load(path)
+        nib.save(nib.Nifti1Image(np.asarray(image.dataobj)[::-1].copy(), image.affine), path)
+    assert call("train", training / "train.json", *where, "-o", training / "second") == 0
+    assert weights_of(training, "first") == weights_of(training, "second")
+    path = next((training / "data/cases/one").glob("*_flair.nii.gz"))
+    image = nib.load(path)
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj)[::-1].copy(), image.affine), path)
+    assert call("train", training / "train.json", *where, "-o", training / "third") == 0
+    assert weights_of(training, "third") != weights_of(training, "first")  # those who are trained on do show
+
+
 def test_train_by_folds_measures_each_case_with_the_network_that_never_saw_it(training, capsys):
     where = ("--data", training / "data", "-o", training / "work")
     assert call("train", training / "train.json", *where, "--fold", "all") == 0

@@ -45,9 +45,8 @@ class PrepareOptions:
         N4 bias correction: ``auto`` where the skull is on (raw data; skull-stripped data comes prepared), ``always``,
         ``never``.
     histogram
-        Match each sequence's histogram to the training cases'. Off, because it did not help clearly: weights 0.2.0, trained
-        without it, on the four patients of fold 0 gave mean Dice WT 0.829, TC 0.638, ET 0.834 (3 patients) without, and
-        0.840, 0.615, 0.835 with it; WT gained on the one hard patient (0.582 to 0.637), TC lost on the other three.
+        Match each sequence's histogram to the training cases'. Off: on the four patients of fold 0 the whole tumour gained and
+        the core lost, with weights that were trained without it.
     """
 
     bias: str = "auto"

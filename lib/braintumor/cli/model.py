@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from braintumor.cli import console
+
+if TYPE_CHECKING:
+    from braintumor.segment.describe import Part
+    from braintumor.segment.weights import Model
 
 app = typer.Typer(help="Look into a model folder.", no_args_is_help=True)
 
@@ -37,21 +41,30 @@ def info(
     if height % stride or width % stride:
         raise typer.BadParameter(f"The slice's height and width must be multiples of {stride}.")
     parts = describe(model.network, height, width)
-    parameters, gflop = sum(part.parameters for part in parts), sum(part.gflop for part in parts)
     if as_json:
         rows = [{"name": p.name, "shape": p.shape, "parameters": p.parameters, "gflop": round(p.gflop, 3)} for p in parts]
         identity = {"name": model.name, "version": model.version, "checksum_sha256": model.checksum}
         content = {**identity, "network": model.network.config.as_dict(), "slice": [height, width], "parts": rows}
-        typer.echo(json.dumps({**content, "parameters": parameters, "gflop": round(gflop, 3)}, indent=2))
+        total = {"parameters": sum(p.parameters for p in parts), "gflop": round(sum(p.gflop for p in parts), 3)}
+        typer.echo(json.dumps({**content, **total}, indent=2))
         return
-    console.out.print(f"[bold]{model.name}[/] {model.version}", highlight=False)
-    console.out.print(f"weights   sha256 {model.checksum}", highlight=False, soft_wrap=True)
+    _show(model, (height, width), parts)
+
+
+def _show(model: Model, size: tuple[int, int], parts: tuple[Part, ...]) -> None:
+    """Print identity, settings and one line per part."""
     settings = "  ".join(f"{key} {value}" for key, value in model.network.config.as_dict().items())
-    console.out.print(f"network   {settings}", highlight=False, soft_wrap=True)
-    console.out.print(f"slice     {height} x {width} pixels", highlight=False)
-    console.out.print()
-    console.out.print(f"{'part':<12}{'channels x h x w':>18}{'parameters':>14}{'GFLOP':>9}", highlight=False)
+    _say(f"[bold]{model.name}[/] {model.version}")
+    _say(f"weights   sha256 {model.checksum}")
+    _say(f"network   {settings}")
+    _say(f"slice     {size[0]} x {size[1]} pixels\n")
+    _say(f"{'part':<12}{'channels x h x w':>18}{'parameters':>14}{'GFLOP':>9}")
     for part in parts:
         shape = " x ".join(str(n) for n in part.shape)
-        console.out.print(f"{part.name:<12}{shape:>18}{part.parameters:>14,}{part.gflop:>9.2f}", highlight=False)
-    console.out.print(f"{'all':<12}{'':>18}{parameters:>14,}{gflop:>9.2f}", highlight=False)
+        _say(f"{part.name:<12}{shape:>18}{part.parameters:>14,}{part.gflop:>9.2f}")
+    _say(f"{'all':<12}{'':>18}{sum(p.parameters for p in parts):>14,}{sum(p.gflop for p in parts):>9.2f}")
+
+
+def _say(line: str) -> None:
+    """Print a line as it is: figures neither coloured nor broken."""
+    console.out.print(line, highlight=False, soft_wrap=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from braintumor.errors import MissingSequenceError
 from braintumor.evaluate.calibration import Reliability
 from braintumor.evaluate.masks import reliability
+from braintumor.evaluate.perturb import without
 from braintumor.labels import Region, channels_of
 from braintumor.nouns import Case, Segmentation, Sequence
 from braintumor.segment import AnyEngine, SegmentOptions, decide, probabilities
@@ -50,13 +51,8 @@ def judge(folder: Path, engine: AnyEngine, *, tta: bool = False, sequences: tupl
 
 
 def limited(case: Case, sequences: tuple[Sequence, ...]) -> Case:
-    """The case with every other sequence blanked, as training drops channels; `display` keeps them for pictures."""
-    kept = tuple(s for s in case.present if s in sequences)
-    if not kept:
+    """The case without every other sequence."""
+    if not set(sequences) & set(case.present):
         names = " or ".join(s.title for s in sequences)
         raise MissingSequenceError(f"The case has no {names}", remedy="Choose other --sequences, or leave this case out")
-    channels = case.channels.copy()
-    for n, sequence in enumerate(Sequence):
-        if sequence not in kept:
-            channels[n] = 0
-    return replace(case, channels=channels, present=kept)
+    return without(case, *(s for s in Sequence if s not in sequences))

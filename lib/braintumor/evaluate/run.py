@@ -116,9 +116,7 @@ def of_predictions(
     OutputError
         If `out` cannot be written or is not empty.
     """
-    check_installed()
-    check_output(out)
-    table = {} if options.groups is None else read_groups(options.groups)
+    table = _ready(out, options)
     pairing = pair(predictions, truth, allow_missing=options.allow_missing)
 
     def scored() -> Iterator[_Scored]:
@@ -148,25 +146,15 @@ def of_model(
     BrainTumorError
         As `of_predictions`, and what reading a study, preparing it and loading a model raise.
     """
-    check_installed()
-    check_output(out)
-    table = {} if options.groups is None else read_groups(options.groups)
-    cases = truths(truth)
-    bare = [case.name for case in cases if case.folder is None]
-    if bare:
-        raise InputNotFoundError(
-            f"The network needs images, and there are none beside {bare[0]}",
-            remedy="Give a folder of case folders, each with its sequences and the expert's mask",
-            path=truth,
-        )
+    table = _ready(out, options)
+    cases = _with_images(truth)
     engine = load_engine(options.engine, folder)
 
     def scored() -> Iterator[_Scored]:
-        for n, case in enumerate(cases):
-            progress(case.name, n, len(cases))
-            assert case.folder is not None  # noqa: S101  refused above
-            found = model.judge(case.folder, engine, tta=options.tta, sequences=options.sequences)
-            yield _judged(case.name, found, options.policy, groups_of(case.name, table))
+        for n, (case, images) in enumerate(cases.items()):
+            progress(case, n, len(cases))
+            found = model.judge(images, engine, tta=options.tta, sequences=options.sequences)
+            yield _judged(case, found, options.policy, groups_of(case, table))
 
     name = f"{engine.model.name} {engine.model.version}".strip()
     views = ", averaged over flipped and rotated views" if options.tta else ""
@@ -190,6 +178,27 @@ def check_installed() -> None:
             f"Evaluation needs {' and '.join(absent)}, which a plain installation lacks",
             remedy="pip install 'braintumor[train]'",
         )
+
+
+def _ready(out: Path, options: EvaluateOptions) -> dict[str, dict[str, str]]:
+    """Refuse before any work what cannot end well; returns the groups of cases."""
+    check_installed()
+    check_output(out)
+    return {} if options.groups is None else read_groups(options.groups)
+
+
+def _with_images(truth: Path) -> dict[str, Path]:
+    """Case folders by name, all of which hold images beside the expert's mask."""
+    folders: dict[str, Path] = {}
+    for case in truths(truth):
+        if case.folder is None:
+            raise InputNotFoundError(
+                f"The network needs images, and there are none beside {case.name}",
+                remedy="Give a folder of case folders, each with its sequences and the expert's mask",
+                path=truth,
+            )
+        folders[case.name] = case.folder
+    return folders
 
 
 def _compare(each: Pair, policy: EmptyPolicy, groups: dict[str, str]) -> _Scored:

@@ -40,7 +40,8 @@ class TrainConfig:
     extra_share, thick
         See `BalancedSampler`.
     compile
-        Fuse the network's operations with torch.compile: a minute at the start, then 1.4 times the speed on a CPU.
+        Fuse the network's operations with torch.compile: a minute at the start, then faster steps
+        (`benchmarks.run --only training`).
     """
 
     steps: int = 2000

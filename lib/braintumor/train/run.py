@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ def run_all(config_path: Path, data: Path, folder: Path, publish: Path | None, p
     Nobody is left to measure these weights on: cross-validation (`run_folds`) measures the recipe.
     """
     config = read_config(config_path)
-    network = train(_patients(config, data), folder, config.train, config.network, progress)
+    network = train(list(_patients(config, data).values()), folder, config.train, config.network, progress)
     target = publish or folder / "model"
     weights_store.save(network, target, config.facts)
     return target
@@ -109,12 +109,14 @@ def run_folds(config_path: Path, data: Path, folder: Path, folds: Sequence[int],
         raise InputNotFoundError(f"There is no fold {unknown[0]}", remedy=remedy, path=config_path)
     yield f"{'case':<28}" + "".join(f"{region.value:>8}" for region in Region)
     rows: list[list[float | None]] = []
+    everybody: dict[str, Slices] = {}
     for number in folds:
         heldout = config.splits.folds[number]
         own, predictions = folder / f"fold-{number}", folder / "predictions"
         cases = [data / config.volumes / name for name in heldout]
         if not all((predictions / f"{path.name}.nii.gz").exists() for path in cases):
-            patients = _patients(config, data, config.splits.held_out(number))
+            everybody = everybody or _patients(config, data)
+            patients = [everybody[name] for name in config.splits.trained(number, everybody)]
             network = train(patients, own, config.train, config.network, progress)
             weights_store.save(network, own / "model", {**config.facts, "fold": number, "heldout": list(heldout)})
             _predict(cases, own / "model", predictions)
@@ -125,18 +127,18 @@ def run_folds(config_path: Path, data: Path, folder: Path, folds: Sequence[int],
     yield f"{f'mean of {len(rows)}':<28}" + "".join(f"{mean:>8.3f}" for mean in means)
 
 
-def _patients(config: RunConfig, data: Path, without: Collection[str] = ()) -> list[Slices]:
+def _patients(config: RunConfig, data: Path) -> dict[str, Slices]:
+    """Everybody's slices, by the names that the folds use."""
     names = sorted(name for fold in config.splits.folds for name in fold)
     absent = [name for name in names if not (data / config.volumes / name).is_dir()]
     if absent:
         raise InputNotFoundError(f"Cases are not there: {', '.join(absent)}", remedy="Check --data", path=data)
-    patients = [from_case(*load_case(data / config.volumes / name)) for name in names if name not in without]
+    patients = {name: from_case(*load_case(data / config.volumes / name)) for name in names}
     if config.slices:
-        further = from_slice_files((data / config.slices).glob("*.npz"))
-        patients += [patient for patient in further if patient.name not in without]
+        patients |= {found.name: found for found in from_slice_files((data / config.slices).glob("*.npz"))}
     if config.partial:
-        files = [path for path in (data / config.partial).glob("*.npz") if path.stem not in without]
-        patients += [from_partial(labelled) for labelled in read_slices(files)]
+        labelled = read_slices((data / config.partial).glob("*.npz"))
+        patients |= {found.name: from_partial(found) for found in labelled}
     return patients
 
 

@@ -66,11 +66,14 @@ class Meaning:
         Regions that can be read off these values; the others were not drawn.
     doubts
         Values that are refused where the mask does not tell what they are.
+    rivals
+        Two values that mean the same in different editions, so that a mask with both is of neither; () if there are none.
     """
 
     values: Mapping[int, int]
     regions: frozenset[Region] = _ALL
     doubts: tuple[Doubt, ...] = ()
+    rivals: tuple[int, ...] = ()
 
     def apply(self, voxels: npt.NDArray[Any], path: Path) -> npt.NDArray[np.uint8]:
         """Stored values -> values of `LABELS`, same shape.
@@ -91,6 +94,10 @@ class Meaning:
             if doubt.value in present and doubt.settled_by not in present:
                 problem = f"The mask holds the value {doubt.value}, which {doubt.why}"
                 raise UnusableImageError(problem, remedy=SAY_WHAT, path=path)
+        if self.rivals and present.issuperset(self.rivals):
+            both = " and ".join(map(str, self.rivals))
+            problem = f"The mask holds both {both}, which editions of BraTS use for different tissues"
+            raise UnusableImageError(problem, remedy="Convert its labels to 0, 1, 2 and 4 first", path=path)
         table = np.zeros(max(self.values) + 1, np.uint8)
         for stored, value in self.values.items():
             table[stored] = value
@@ -114,6 +121,12 @@ BRATS_2023 = Meaning(
 )
 """BraTS since 2023: 3 is enhancing tumour, and 4 (2024, after treatment; de Verdier et al. 2024) is the resection cavity,
 which is no tumour. A 4 in a mask without any 3 could also be enhancing tumour of a converted mask, and is refused."""
+
+
+ANY_EDITION = Meaning(
+    {0: 0, 1: NECROTIC_CORE.value, 2: OEDEMA.value, 3: ENHANCING.value, 4: ENHANCING.value}, rivals=(3, ENHANCING.value)
+)
+"""Masks of which only the values are known, a peer's predictions for instance: 3 (since 2023) or 4 is enhancing tumour."""
 
 
 def plain(name: str) -> str:
