@@ -30,7 +30,7 @@ EXACT_MASK = "exact_mask.npy"
 def monai_stock(inputs: Inputs) -> Job:
     """Float32 PyTorch, `sliding_window_inference` over full slices, softmax and argmax."""
     case, network = prepared(inputs.work), load().network
-    slices = torch.from_numpy(np.ascontiguousarray(case.channels.transpose(3, 0, 2, 1)))  # (k, 4, j, i)
+    slices = torch.from_numpy(_with_neighbours(case.channels, network.config.context))
     stride = network.config.stride
     window = [-(-n // stride) * stride for n in slices.shape[2:]]
 
@@ -42,6 +42,13 @@ def monai_stock(inputs: Inputs) -> Job:
         return {"slices": len(slices), "window": window, "threads": torch.get_num_threads()}
 
     return job
+
+
+def _with_neighbours(channels: npt.NDArray[np.float32], context: int) -> npt.NDArray[np.float32]:
+    """(4, i, j, k) -> (k, 4 * (2 * context + 1), j, i): a slice between its neighbours, the last one repeated at both ends."""
+    padded = np.pad(channels, ((0, 0), (0, 0), (0, 0), (context, context)), mode="edge").transpose(3, 0, 2, 1)
+    count = channels.shape[3]
+    return np.concatenate([padded[place : place + count] for place in range(2 * context + 1)], axis=1)
 
 
 def torch_f32(inputs: Inputs) -> Job:

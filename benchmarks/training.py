@@ -74,7 +74,7 @@ def monai_trainer(inputs: Inputs) -> Job:
 
     def job() -> Notes:
         trainer.run()
-        return _notes(len(loader), trainer.state.output[0]["loss"].item())
+        return _notes(len(loader), float(trainer.state.output[0]["loss"]))
 
     return job
 
