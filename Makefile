@@ -34,7 +34,7 @@ lint: $(VENV)/.installed  ## Style and types
 bench: $(VENV)/.installed  ## Speed and memory, beside MONAI and the Deploy SDK
 	$(BIN)/python -m benchmarks.run
 
-lock: $(VENV)/.installed  ## Write down the exact versions that are installed
+lock:  ## Write down the exact versions that are installed (after `pip install -e .[...]` of a change)
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
 
 audit: $(VENV)/.installed  ## Known vulnerabilities in what is installed
