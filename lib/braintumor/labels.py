@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -156,12 +157,12 @@ def region_mask(mask: npt.NDArray[np.uint8], region: Region) -> npt.NDArray[np.b
     return _LOOKUP[region][mask]
 
 
-def to_channels(mask: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
+def to_channels(mask: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.uint8]:
     """Mask with voxel values 0/1/2/4 -> network channels 0..3; same shape."""
     return _TO_CHANNEL[mask]
 
 
-def from_channels(channels: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
+def from_channels(channels: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.uint8]:
     """Network channels 0..3 -> voxel values 0/1/2/4; same shape."""
     return _TO_VALUE[channels]
 

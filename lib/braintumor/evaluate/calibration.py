@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ BINS = 15
 _LEAST = 1e-7
 """Probabilities below it count as it: float16 gives exact zeros, whose logarithm would be the whole loss."""
 
-Batches = Callable[[], Iterable[tuple[npt.NDArray[np.floating], npt.NDArray[np.integer]]]]
+Batches = Callable[[], Iterable[tuple[npt.NDArray[np.floating[Any]], npt.NDArray[np.integer[Any]]]]]
 
 
 @dataclass(eq=False)
@@ -34,7 +35,7 @@ class Reliability:
     confidence: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(BINS))
     squared: float = 0.0
 
-    def add(self, probability: npt.NDArray[np.floating], truth: npt.NDArray[np.bool_]) -> None:
+    def add(self, probability: npt.NDArray[np.floating[Any]], truth: npt.NDArray[np.bool_]) -> None:
         """Count voxels; `probability` 0..1 of being inside and `truth` whether it is, same shape.
 
         A probability on the border of two bins counts in the lower one, except 0.
@@ -101,7 +102,9 @@ class Reliability:
         return rows
 
 
-def apply_temperature(probabilities: npt.NDArray[np.floating], temperature: float, axis: int = 0) -> npt.NDArray[np.float32]:
+def apply_temperature(
+    probabilities: npt.NDArray[np.floating[Any]], temperature: float, axis: int = 0
+) -> npt.NDArray[np.float32]:
     """softmax(log p / T) along the axis of the classes; T > 1 makes them less sure, the most likely class stays the same.
 
     Equal to softmax(logits / T), because logits differ from log p by a constant per voxel.

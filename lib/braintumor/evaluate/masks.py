@@ -28,7 +28,7 @@ AGREEMENT = 0.5
 """Share of tumour voxels on which probabilities must agree with the mask beside them. Post-processing may relabel a whole
 class, so this only tells the case's probabilities from anything else; the order of the channels is the one that agrees best."""
 
-Channels = list[npt.NDArray[np.floating]]
+Channels = list[npt.NDArray[np.floating[Any]]]
 """One array (i, j, k) per class or region."""
 
 Order = dict[Region, tuple[int, ...]]

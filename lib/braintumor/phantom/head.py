@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -85,7 +86,7 @@ def _hull_distance(mask: npt.NDArray[np.bool_], step: float) -> Field:
     return np.asarray(ndimage.gaussian_filter(distance, 0.7) * step, np.float32)
 
 
-def _smooth_union(depths: list[npt.NDArray[np.floating]]) -> npt.NDArray[np.floating]:
+def _smooth_union(depths: list[npt.NDArray[np.floating[Any]]]) -> npt.NDArray[np.floating[Any]]:
     """Depth inside the union of bodies, rounded where they meet."""
     soft = 6.0
     return np.asarray(soft * np.logaddexp.reduce([depth / soft for depth in np.broadcast_arrays(*depths)]))

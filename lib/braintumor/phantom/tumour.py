@@ -134,7 +134,7 @@ def _arrival(speed: npt.NDArray[Any], march: Grid, grid: Grid, plan: Plan) -> Fi
     return sampled(np.minimum(times, 1e6), march, grid)  # what no front reached holds the largest float
 
 
-def _earliest(times: npt.NDArray[np.floating], allowed: npt.NDArray[np.bool_], count: int) -> npt.NDArray[np.bool_]:
+def _earliest(times: npt.NDArray[np.floating[Any]], allowed: npt.NDArray[np.bool_], count: int) -> npt.NDArray[np.bool_]:
     """The `count` allowed voxels with the smallest times (all of them if there are fewer); bool (i, j, k)."""
     places = np.flatnonzero(allowed)
     order = np.argsort(times.ravel()[places], kind="stable")[: max(0, count)]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
-import numpy as np
 
 from braintumor import case as case_stage
 from braintumor import study as study_stage
@@ -123,8 +123,13 @@ def run_folds(config_path: Path, data: Path, folder: Path, folds: Sequence[int],
         for path in cases:
             rows.append(_agreement(path, predictions / f"{path.name}.nii.gz"))
             yield f"{path.name:<28}" + "".join(f"{'-' if d is None else f'{d:.3f}':>8}" for d in rows[-1])
-    means = [np.mean([row[n] for row in rows if row[n] is not None] or [np.nan]) for n in range(len(Region))]
+    means = [_mean(row[n] for row in rows) for n in range(len(Region))]
     yield f"{f'mean of {len(rows)}':<28}" + "".join(f"{mean:>8.3f}" for mean in means)
+
+
+def _mean(values: Iterable[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else math.nan
 
 
 def _patients(config: RunConfig, data: Path) -> dict[str, Slices]:
