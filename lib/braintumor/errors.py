@@ -116,6 +116,48 @@ class RegistrationError(BrainTumorError):
     exit_code, code, meaning = 40, "registration", "a sequence could not be aligned safely"
 
 
+class UnknownStudyError(InputNotFoundError):
+    """The archive holds no study or series with this UID."""
+
+    exit_code, code, meaning = 50, "unknown-study", "the archive holds no such study or series"
+
+
+class ArchiveError(BrainTumorError):
+    """The archive (PACS or folder) does not answer, delivers half a study, or does not keep what it was given."""
+
+    exit_code, code, meaning = 51, "archive", "the archive is unreachable, incomplete or refuses to store"
+
+
+class SubmissionError(BrainTumorError):
+    """A submitted label has the wrong size, type or values."""
+
+    exit_code, code, meaning = 52, "submission", "a submitted label has the wrong size, type or values"
+
+
+class BusyError(BrainTumorError):
+    """The queue is full, or what may run only once runs already."""
+
+    exit_code, code, meaning = 53, "busy", "the queue is full, or the same work is running already"
+
+
+class NoLabelsError(BrainTumorError):
+    """There is no corrected label to train on."""
+
+    exit_code, code, meaning = 54, "no-labels", "there is no corrected label to train on"
+
+
+class UnknownVersionError(BrainTumorError):
+    """No label or model has this version."""
+
+    exit_code, code, meaning = 55, "unknown-version", "no label or model has this version"
+
+
+class UnknownJobError(BrainTumorError):
+    """The queue knows no job of this name."""
+
+    exit_code, code, meaning = 56, "unknown-job", "there is no such job"
+
+
 def _sentence(words: str) -> str:
     """Capital first letter and no full stop, so that the parts fit together however they were written."""
     return words[:1].upper() + words[1:].rstrip(".")

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from braintumor.cli import evaluate, inspect, make, model, run, train
+from braintumor.cli import evaluate, inspect, make, model, run, serve, train
 from braintumor.cli.console import fail
 from braintumor.errors import BrainTumorError
 
@@ -27,6 +27,7 @@ app.command("run", epilog=run.EPILOG)(run.run)
 app.command("inspect")(inspect.inspect)
 app.command("phantom")(make.phantom)
 app.command("to-dicom")(make.to_dicom)
+app.command("serve")(serve.serve)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(model.app, name="model")

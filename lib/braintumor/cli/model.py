@@ -1,4 +1,4 @@
-"""`braintumor model`: what a model folder holds."""
+"""`braintumor model`: what a model folder holds, and whether its probabilities mean what they say."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from braintumor.cli import console
+from braintumor.segment import ENGINES
 
 if TYPE_CHECKING:
+    from braintumor.evaluate.temperature import Calibrated
     from braintumor.segment.describe import Part
     from braintumor.segment.weights import Model
 
-app = typer.Typer(help="Look into a model folder.", no_args_is_help=True)
-
-
-@app.callback()
-def _model() -> None:
-    """Keeps `info` a sub-command while it is the only one."""
+app = typer.Typer(help="Look into a model folder, calibrate it.", no_args_is_help=True)
 
 
 @app.command()
@@ -43,7 +40,9 @@ def info(
     parts = describe(model.network, height, width)
     if as_json:
         rows = [{"name": p.name, "shape": p.shape, "parameters": p.parameters, "gflop": round(p.gflop, 3)} for p in parts]
-        identity = {"name": model.name, "version": model.version, "checksum_sha256": model.checksum}
+        identity = {
+            "name": model.name, "version": model.version, "checksum_sha256": model.checksum, "temperature": model.temperature
+        }  # fmt: skip
         content = {**identity, "network": model.network.config.as_dict(), "slice": [height, width], "parts": rows}
         total = {"parameters": sum(p.parameters for p in parts), "gflop": round(sum(p.gflop for p in parts), 3)}
         typer.echo(json.dumps({**content, **total}, indent=2))
@@ -51,11 +50,48 @@ def info(
     _show(model, (height, width), parts)
 
 
+@app.command()
+def calibrate(
+    folder: Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder; its metadata gets the temperature.")],
+    truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="Folder of labelled case folders that the model never saw.")],
+    engine: Annotated[str, typer.Option(help=f"How to run the network: {', '.join(ENGINES)}.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Fit one temperature so that the model's probabilities mean what they say, and store it in the model's metadata.
+
+    Masks stay as they are; uncertainty and confidence change. Prints the calibration error before and after.
+
+    [dim]braintumor model calibrate model/ validation/[/]
+    """
+    from braintumor.evaluate.temperature import calibrate as fitted
+    from braintumor.segment.weights import save_temperature
+
+    found = fitted(folder, truth, engine, lambda name, done, total: console.err.print(f"{done + 1}/{total} {name}"))
+    save_temperature(folder, found.model, found.temperature, found.facts())
+    if as_json:
+        typer.echo(json.dumps({"temperature": found.temperature, **found.facts()}, indent=2))
+        return
+    _show_calibration(found)
+
+
+def _show_calibration(found: Calibrated) -> None:
+    """Print the temperature and one line per region."""
+    _say(f"[bold]temperature {found.temperature:.4f}[/] (was {found.model.temperature:.4f}), "
+         f"fitted to {found.voxels:,} voxels of {len(found.cases)} cases\n")  # fmt: skip
+    _say(f"{'region':<8}{'ECE before':>12}{'after':>9}{'Brier before':>15}{'after':>9}")
+    for region, old in found.before.items():
+        new = found.after[region]
+        _say(f"{region.value:<8}{old['ece']:>12.4f}{new['ece']:>9.4f}{old['brier']:>15.4f}{new['brier']:>9.4f}")
+    for note in found.notes:
+        console.out.print(f"[yellow]{note}[/]", soft_wrap=True)
+
+
 def _show(model: Model, size: tuple[int, int], parts: tuple[Part, ...]) -> None:
     """Print identity, settings and one line per part."""
     settings = "  ".join(f"{key} {value}" for key, value in model.network.config.as_dict().items())
     _say(f"[bold]{model.name}[/] {model.version}")
     _say(f"weights   sha256 {model.checksum}")
+    _say(f"temperature {model.temperature:g}" + ("" if model.temperature != 1.0 else ", not calibrated"))
     _say(f"network   {settings}")
     _say(f"slice     {size[0]} x {size[1]} pixels\n")
     _say(f"{'part':<12}{'channels x h x w':>18}{'parameters':>14}{'GFLOP':>9}")

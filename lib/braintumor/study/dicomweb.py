@@ -77,11 +77,11 @@ def _client(url: str) -> tuple[Client, str]:
 
 def _received(client: Client, study_uid: str) -> Iterator[bytes]:
     for dataset in client.iter_study(study_uid, media_types=AS_STORED):
-        yield _bytes_of(dataset)
+        yield as_received(dataset)
 
 
-def _bytes_of(dataset: Dataset) -> bytes:
-    """What the client parsed: it hands over a dataset, which remembers the buffer or file it was read from."""
+def as_received(dataset: Dataset) -> bytes:
+    """What a DICOMweb client parsed: it hands over a dataset, which remembers the buffer or file it was read from."""
     buffer = getattr(dataset, "buffer", None)
     if buffer is not None:
         return bytes(buffer.getvalue())

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,12 +93,16 @@ class _State:
     Randomness is drawn anew at each step from (seed, rank, step), so a checkpoint holds no generator.
     """
 
-    def __init__(self, config: TrainConfig, network: NetworkConfig, place: _Place) -> None:
+    def __init__(
+        self, config: TrainConfig, network: NetworkConfig, place: _Place, start: Mapping[str, torch.Tensor] | None = None
+    ) -> None:
         torch.manual_seed(config.seed)
         self.place = place
         own = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         self.device = own if torch.cuda.is_available() else torch.device("cpu")
         self.model = AttentionUNet(network).to(self.device)
+        if start is not None:
+            self.model.load_state_dict(start)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
         average = AttentionUNet(network).to(self.device)
         average.load_state_dict(self.model.state_dict())
@@ -157,6 +161,10 @@ class _AllOutputs(torch.nn.Module):
         return self.network.outputs(x)
 
 
+class StoppedError(Exception):
+    """The run was asked to stop: its checkpoint is written, and the same call goes on from there."""
+
+
 def learning_rate(config: TrainConfig, step: int) -> float:
     """Linear warm-up, then cosine to 1 % of the peak at the last step."""
     if step < config.warmup:
@@ -173,6 +181,8 @@ def train(
     progress: Callable[[dict[str, Any]], None] = lambda facts: None,
     report_every: int = 20,
     save_every: int = 100,
+    start: Mapping[str, torch.Tensor] | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> AttentionUNet:
     """Train, or go on where a killed run in the same folder stopped, and return the averaged model (eval mode).
 
@@ -186,12 +196,22 @@ def train(
         Gets ``checkpoint.pt``, ``config.json``, ``curve.jsonl`` and, where tensorboard is installed, its event files.
     progress
         Called every `report_every` steps with step, loss, learning rate and steps per second.
+    start
+        Weights to begin with instead of random ones (the state of an `AttentionUNet` of the same `network`); a checkpoint in
+        `folder` comes first.
+    stop
+        Asked after every step; the run ends with a checkpoint as soon as it says True.
+
+    Raises
+    ------
+    StoppedError
+        If `stop` said so before the last step.
     """
     config, network = config or TrainConfig(), network or NetworkConfig()
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.pt"
     place = _Place.join()
-    state = _State(config, network, place)
+    state = _State(config, network, place, start)
     if checkpoint.exists():
         state.load(checkpoint)
     if place.rank == 0:
@@ -213,6 +233,9 @@ def train(
             started, done, losses = time.monotonic(), state.step, []
             curves.add(facts)
             progress(facts)
+        if state.step < config.steps and stop():
+            state.save(checkpoint)
+            raise StoppedError
     return state.average
 
 

@@ -1,0 +1,1 @@
+"""The viewer's own API, beside MONAI Label's: studies, masks, jobs and learning."""
