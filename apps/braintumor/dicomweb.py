@@ -42,7 +42,7 @@ Uid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$")]
 Numbers = Annotated[str, Path(pattern=r"^[0-9]{1,6}(,[0-9]{1,6}){0,4095}$")]
 Limit = Annotated[int | None, Query(ge=0, le=10**6)]
 Window = Annotated[str | None, Query(pattern=r"^[-0-9.eE+]{1,20},[-0-9.eE+]{1,20}(,[A-Za-z_-]+)?$")]
-Viewport = Annotated[str | None, Query(pattern=r"^[0-9]{1,5},[0-9]{1,5}")]
+Viewport = Annotated[str | None, Query(pattern=r"^[0-9]{1,5},[0-9]{1,5}(,.{0,40})?$")]
 Offset = Annotated[int, Query(ge=0, le=10**9)]
 
 _STUDY = "/studies/{study}"

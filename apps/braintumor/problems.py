@@ -98,8 +98,10 @@ def _of_validation(_request: Request, error: Exception) -> JSONResponse:
 
 def _of_http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101
-    phrase = HTTPStatus(error.status_code).phrase
-    return answer(error.status_code, phrase, str(error.detail), "See /docs for what this server offers", "http")
+    # MONAI Label says 500 where the client forgot something ("Neither Image nor File ... is provided").
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if error.status_code == HTTPStatus.INTERNAL_SERVER_ERROR else error.status_code
+    phrase = HTTPStatus(status).phrase
+    return answer(status, phrase, str(error.detail), "See /docs for what this server offers", "http")
 
 
 def _of_anything(_request: Request, error: Exception) -> JSONResponse:

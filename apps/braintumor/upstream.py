@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,11 @@ sys.modules.setdefault("pydicom._storage_sopclass_uids", pydicom.uid)
 
 from fastapi import APIRouter  # noqa: E402
 from fastapi.routing import APIRoute  # noqa: E402
+
+from braintumor.errors import SubmissionError  # noqa: E402
+
+FORMS = ("params", "info")
+"""Form fields that hold a JSON object; MONAI Label parses them without looking."""
 
 
 def offloaded(router: APIRouter) -> APIRouter:
@@ -44,8 +50,23 @@ def _in_thread(handler: Callable[..., Any]) -> Callable[..., Any]:
     """The same parameters on a plain function, which FastAPI gives a thread."""
 
     def run(*args: Any, **kwargs: Any) -> Any:
+        for name in FORMS:
+            _check_object(name, kwargs.get(name))
         return asyncio.run(handler(*args, **kwargs))
 
     run.__name__, run.__doc__ = handler.__name__, handler.__doc__
     run.__signature__ = inspect.signature(handler, eval_str=True)  # type: ignore[attr-defined]  # FastAPI reads it
     return run
+
+
+def _check_object(name: str, value: Any) -> None:
+    if not isinstance(value, str) or not value:
+        return
+    try:
+        fine = isinstance(json.loads(value), dict)
+    except ValueError:
+        fine = False
+    if not fine:
+        raise SubmissionError(
+            f"The field {name} is not a JSON object", remedy='Send for instance {"result_extension": ".nrrd"}'
+        )

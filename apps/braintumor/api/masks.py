@@ -18,8 +18,8 @@ from apps.braintumor.api.work import Work
 from apps.braintumor.layout import unpacked
 from apps.braintumor.masks import uncertainty_bytes, volumes_ml
 from apps.braintumor.studies import from_bytes, to_bytes
-from braintumor import refine as refinement
 from braintumor.errors import SubmissionError
+from braintumor.refine import Hint, refine
 
 OCTETS = "application/octet-stream"
 BINARY_BODY = {"requestBody": {"required": True, "content": {OCTETS: {"schema": {"type": "string", "format": "binary"}}}}}
@@ -111,8 +111,9 @@ def refine_mask(work: Work, study: str, series: UID, wish: Annotated[RefineReque
         raise SubmissionError("The mask is not base64", remedy="Encode the gzip of the mask as base64") from error
     current = from_bytes(unpacked(sent, int(np.prod(grid.shape))), grid)
     found = work.masks.probabilities(study, prepared)
-    hints = tuple(refinement.Hint(click.ijk, click.label) for click in (*wish.clicks, *wish.scribbles))
-    patch = refinement.refine(prepared.case, found, grid, transform, current, hints)
+    clicks = [Hint(click.ijk, click.label) for click in wish.clicks]
+    scribbles = [Hint(click.ijk, click.label) for click in wish.scribbles]
+    patch = refine(prepared.case, grid, current, found, clicks, scribbles, transform)
     return {
         "box": [[s.start, s.stop] for s in patch.box],
         "mask": base64.b64encode(gzip.compress(to_bytes(patch.mask), 1)).decode(),
