@@ -3,9 +3,10 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
-DEMO_SERVE ?= 0
+DEMO_SERVE ?= 1
+PACS ?= folder
 
-.PHONY: help demo test lint bench lock audit clean
+.PHONY: help demo serve test lint bench lock audit clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 10
@@ -18,10 +19,17 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-demo: $(VENV)/.installed  ## Make a demo study, segment and measure it, say where the results are
+demo: $(VENV)/.installed  ## Make demo studies, segment and measure one, then serve them with the viewer (DEMO_SERVE=0: do not serve)
 	rm -rf $(DEMO)
 	$(BIN)/braintumor phantom --output $(DEMO)/study
 	$(BIN)/braintumor run $(DEMO)/study/visit-1 --output $(DEMO)/results --preview
+	@if [ "$(DEMO_SERVE)" != 0 ]; then $(MAKE) --no-print-directory serve; fi
+
+serve: $(VENV)/.installed  ## Serve the demo studies at http://localhost:8000/ (PACS=orthanc: from a real PACS)
+	$(BIN)/python ohif-config/fetch.py || echo "The viewer could not be fetched; the server runs without it."
+	@test -d $(DEMO)/study/patient-2 || $(BIN)/braintumor phantom --seed 1 --output $(DEMO)/study/patient-2
+	@test -d $(DEMO)/study/patient-3 || $(BIN)/braintumor phantom --seed 2 --output $(DEMO)/study/patient-3
+	$(BIN)/python deploy/dev/demo.py $(DEMO)/study --pacs $(PACS)
 
 test: $(VENV)/.installed lint  ## Lint, type-check and run every test with coverage
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=term --cov-fail-under=90

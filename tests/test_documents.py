@@ -7,10 +7,10 @@ import subprocess
 from importlib.util import find_spec
 
 import pytest
-from tests.data import ROOT
 from typer.main import get_command
 
 from braintumor.cli import app, main
+from tests.data import ROOT
 
 DOCUMENTS = [path.relative_to(ROOT) for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md")))]
 
@@ -26,6 +26,9 @@ NOT_RUN = {
     "braintumor train": "tests/cli/test_cli.py trains on phantoms with a configuration small enough for a test",
     "braintumor evaluate": "needs cases with experts' masks; tests/evaluate",
     "python deploy/map/app.py": "starts Holoscan; tests/deploy/test_map_graph.py runs the same command",
+    "braintumor serve": "does not end; tests/apps/test_faults.py starts it",
+    "monailabel": "does not end; tests/apps/test_faults.py starts it",
+    "python ohif-config/fetch.py": "downloads 48 MB; tests/viewer",
     "make": "installs into a fresh environment; CI runs demo and test",
 }
 """Beginning of a command -> why it is only checked for being possible: known target, module, file or options."""
@@ -85,6 +88,8 @@ def possible(command):
         subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, check=True, capture_output=True, timeout=20)
     elif words[:2] == ["python", "-m"]:
         assert find_spec(words[2]), f"no module {words[2]}"
+    elif words[0] == "monailabel":
+        assert find_spec("monailabel"), "MONAI Label is not installed"
     elif words[0] == "python":
         assert (ROOT / words[1]).is_file(), f"no file {words[1]}"
     else:

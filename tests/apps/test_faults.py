@@ -14,23 +14,38 @@ import httpx
 import numpy as np
 import pytest
 
+from apps.braintumor import upstream
 from tests.apps.served import facts_of
 
 
 class Process:
     """``braintumor serve`` as users start it, in a process that can be killed."""
 
-    def __init__(self, studies, state, **environment):
+    def __init__(self, studies, state, stock=False, **environment):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.studies, self.state, self.environment = studies, state, environment
+        self.studies, self.state, self.environment, self.stock = studies, state, environment, stock
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
         self.log = state.parent / "server.log"
 
     def start(self):
         command = [sys.executable, "-m", "braintumor", "serve", str(self.studies), "--port", str(self.port)]
         command += ["--state", str(self.state), "--steps", "4"]
+        if self.stock:
+            app = Path(upstream.__file__).parent
+            command = [
+                sys.executable,
+                "-m",
+                "monailabel.main",
+                "start_server",
+                "--app",
+                str(app),
+                "--studies",
+                str(self.studies),
+            ]
+            command += ["--uvicorn_app", "apps.braintumor.asgi:app", "--host", "127.0.0.1", "--port", str(self.port)]
+            command += ["--conf", "state", str(self.state)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **self.environment})
         for _ in range(600):
@@ -148,6 +163,17 @@ def test_a_second_start_knows_what_the_first_did(process):
     assert again.content == before
     assert len(before) == int(np.prod(shape))
     assert time.monotonic() - started < 30
+
+
+def test_the_stock_command_starts_the_same_server(dicom_study, tmp_path):
+    shutil.copytree(dicom_study, tmp_path / "studies")
+    running = Process(tmp_path / "studies", tmp_path / "state", stock=True)
+    running.start()
+    try:
+        assert "brain_tumour" in running.client.get("/info/").json()["models"]
+        assert len(running.client.get("/api/studies").json()) == 1
+    finally:
+        running.kill()
 
 
 def test_an_archive_that_is_down_is_a_502_in_words(tmp_path):
