@@ -26,6 +26,7 @@ import numpy as np
 import psutil
 
 from benchmarks import machine, table
+from benchmarks.stock_label import infer, stock_server
 from braintumor import phantom
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,6 +61,10 @@ def main() -> None:
             memory = process.memory_info().rss / 1e9
             print(f"\nserver memory {memory:.2f} GB, training {client.get('/api/train').json()['job']['state']}")
             client.delete("/api/train")
+        if options.case is not None:
+            with stock_server(next(options.case.glob("*t1ce*")), Path(scratch) / "stock") as client:
+                infer(client)
+                print(f"\nstock MONAI Label 0.8.5, one series, warm {infer(client):8.2f} s (Segment above has four)")
 
 
 def _options() -> argparse.Namespace:
