@@ -84,7 +84,7 @@ def geodesic_only(scene: Scene, mask: Mask, hints: list[Hint]) -> Mask:
     reach = reach_mm(float(away[has].min()) if has.any() and away[has].min() <= 22.0 else None)
     features = smoothed(scene.case.channels[(slice(None), *box)], spacing)
     marked = np.array([[n - s.start for n, s in zip(hint.ijk, box, strict=True)]])
-    painted[box][geodesic(features, None, marked, spacing, ~scene.case.brain[box]) <= reach] = hint.label
+    painted[box][geodesic(features, None, marked, spacing, ~scene.case.brain[box], 25.0) <= reach] = hint.label
     return painted
 
 

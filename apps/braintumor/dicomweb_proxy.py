@@ -69,7 +69,8 @@ def _client(pacs: Pacs) -> httpx.AsyncClient:
 async def _passed_on(client: httpx.AsyncClient, url: str, request: Request, path: str) -> Response:
     if not _PATH.fullmatch(path) or ".." in path.split("/"):
         return _problem(HTTPStatus.NOT_FOUND, "This is no DICOMweb resource", "Ask for studies, series or instances")
-    target = httpx.URL(f"{url}/{path}", query=request.url.query.encode())
+    query = re.sub("%2[Aa]", "*", request.url.query)  # Orthanc 1.10 takes an encoded wildcard for a part of the name
+    target = httpx.URL(f"{url}/{path}", query=query.encode())
     headers = {name: request.headers[name] for name in _ASKED if name in request.headers} | {"accept-encoding": "identity"}
     body = request.stream() if request.method == "POST" else None
     try:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import hmac
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -229,13 +233,21 @@ class Learning:
                 found.append(
                     Source(
                         name=entry.uid,
-                        patient=entry.patient_id or entry.uid,
+                        patient=self._pseudonym(entry),
                         study=str(self._work.store.fetch(entry.uid).resolve()),
                         label=str(self._work.store.label_file(version).resolve()),
                         series=version.referenced_series_uid,
                     )
                 )
         return tuple(found)
+
+    def _pseudonym(self, entry: StudyEntry) -> str:
+        """The same for all studies of a patient, and nothing to anybody without this installation's key."""
+        path = self._folder / "pseudonym.key"
+        if not path.exists():
+            with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+                file.write(secrets.token_bytes(32))
+        return hmac.new(path.read_bytes(), (entry.patient_id or entry.uid).encode(), hashlib.sha256).hexdigest()[:32]
 
     def _folders(self) -> list[Path]:
         return sorted(path.parent for path in self._folder.glob("*/job.json"))
@@ -244,9 +256,15 @@ class Learning:
         folders = self._folders()
         return folders[-1] if folders else None
 
+    def _alive(self, folder: Path) -> bool:
+        """Whether a process is at work, also one that has not come as far as taking its lock."""
+        if read_status(folder).state not in ("pending", "running"):
+            return False  # it has said its last word, and is only tidying up
+        return is_running(folder) or (self._process is not None and self._process.poll() is None)
+
     def _running(self) -> Path | None:
         folder = self._latest()
-        return folder if folder is not None and is_running(folder) else None
+        return folder if folder is not None and self._alive(folder) else None
 
     def _start(self, folder: Path) -> None:
         with (folder / "log.txt").open("ab") as log:
@@ -257,35 +275,29 @@ class Learning:
                 start_new_session=True,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
-        for _ in range(50):  # until it holds its lock, so that a second request finds it running
-            if is_running(folder) or self._process.poll() is not None:
-                return
-            time.sleep(0.1)
 
     def _end(self, folder: Path) -> None:
-        pid = read_status(folder).pid
-        if self._process is not None:
-            pid = self._process.pid
-        if pid:
+        """Ask the process to stop, and end it where it does not; its status says afterwards that it was cancelled."""
+        pid = self._process.pid if self._process is not None else read_status(folder).pid
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-        for _ in range(int(GRACE_S / 0.1)):
-            if not is_running(folder):
-                break
-            time.sleep(0.1)
-        else:
-            os.kill(pid, signal.SIGKILL)
+            for _ in range(int(GRACE_S / 0.1)):
+                if not self._alive(folder):
+                    break
+                time.sleep(0.1)
+            else:
+                os.kill(pid, signal.SIGKILL)
         if self._process is not None:
             self._process.wait(GRACE_S)
+        status = read_status(folder)
+        if status.state in ("pending", "running"):  # it was stopped before it could say so itself
+            write_json(folder / "status.json", replace(status, state="cancelled").as_dict())
 
     def _view(self, folder: Path) -> dict[str, Any]:
         """A retraining as the panel's Job."""
         status = read_status(folder)
         state = status.state
-        if (
-            state in ("pending", "running")
-            and not is_running(folder)
-            and (self._process is None or self._process.poll() is not None)
-        ):
+        if state in ("pending", "running") and not self._alive(folder):
             state = "failed"
         problem = status.problem
         if state == "failed" and problem is None:

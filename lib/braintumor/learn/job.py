@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -204,27 +205,39 @@ def read_status(folder: Path) -> Status:
 
 def is_running(folder: Path) -> bool:
     """Whether a process is at work on the job now, whatever its status says."""
+    if not (folder / "lock").exists():
+        return False
     try:
-        with alone(folder):
+        with alone(folder, patience_s=0.0):
             return False
     except BusyError:
         return True
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path, patience_s: float = 1.0) -> Iterator[None]:
     """Hold the job's lock; the system frees it when the process dies.
+
+    Parameters
+    ----------
+    patience_s
+        How long to wait for it: `is_running` holds it for a moment, which must not turn a start away.
 
     Raises
     ------
     BusyError
         If another process works on the job.
     """
+    until = time.monotonic() + patience_s
     with (folder / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BusyError("The job is running already", remedy="Wait for it, or cancel it", path=folder) from error
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() >= until:
+                    raise BusyError("The job is running already", remedy="Wait for it, or cancel it", path=folder) from error
+                time.sleep(0.02)
         yield
 
 
