@@ -25,6 +25,7 @@ SUBSTITUTES = {
 NOT_RUN = {
     "braintumor train": "tests/cli/test_cli.py trains on phantoms with a configuration small enough for a test",
     "braintumor evaluate": "needs cases with experts' masks; tests/evaluate",
+    "braintumor model calibrate": "changes the model folder that it is given; tests/evaluate/test_temperature.py",
     "python deploy/map/app.py": "starts Holoscan; tests/deploy/test_map_graph.py runs the same command",
     "braintumor serve": "does not end; tests/apps/test_faults.py starts it",
     "monailabel": "does not end; tests/apps/test_faults.py starts it",

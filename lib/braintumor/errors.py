@@ -110,6 +110,12 @@ class EngineError(BrainTumorError):
     exit_code, code, meaning = 31, "engine", "the inference engine is unknown or not installed"
 
 
+class NotInstalledError(BrainTumorError):
+    """A package of an extra is needed and a plain installation lacks it."""
+
+    exit_code, code, meaning = 32, "not-installed", "a package that this needs is not installed"
+
+
 class RegistrationError(BrainTumorError):
     """A sequence could not be aligned to the reference well enough to be used."""
 

@@ -19,7 +19,6 @@ from braintumor.segment import ENGINES
 if TYPE_CHECKING:
     from braintumor.evaluate.run import Evaluation
 
-_POLICIES = ("brats", "exclude")
 _NETWORK = "To evaluate a network instead of masks"
 
 
@@ -136,8 +135,10 @@ def _check(paths: list[Path], empty: str, model: Path | None, network_options: b
     if len(paths) == 2 and (model is not None or network_options):
         raise typer.BadParameter("with --model, --engine, --tta or --sequences give only TRUTH",
                                  param_hint="PREDICTIONS")  # fmt: skip
-    if empty not in _POLICIES:
-        raise typer.BadParameter(f"choose one of {', '.join(_POLICIES)}", param_hint="--empty")
+    from braintumor.evaluate.metrics import EmptyPolicy
+
+    if empty not in list(EmptyPolicy):
+        raise typer.BadParameter(f"choose one of {', '.join(EmptyPolicy)}", param_hint="--empty")
 
 
 def _sequences(names: str) -> tuple[Sequence, ...]:

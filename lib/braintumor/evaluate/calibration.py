@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from braintumor.segment.predict import temper
+
 BINS = 15
 """Equal widths, as in Guo et al. 2017."""
 
@@ -105,15 +107,10 @@ class Reliability:
 def apply_temperature(
     probabilities: npt.NDArray[np.floating[Any]], temperature: float, axis: int = 0
 ) -> npt.NDArray[np.float32]:
-    """softmax(log p / T) along the axis of the classes; T > 1 makes them less sure, the most likely class stays the same.
-
-    Equal to softmax(logits / T), because logits differ from log p by a constant per voxel.
-    """
-    logs = np.log(np.maximum(np.asarray(probabilities, np.float32), _LEAST)) / np.float32(temperature)
-    logs -= logs.max(axis=axis, keepdims=True)
-    np.exp(logs, out=logs)
-    logs /= logs.sum(axis=axis, keepdims=True)
-    return logs
+    """A copy with softmax(log p / T) along the axis of the classes; see `braintumor.segment.predict.temper`."""
+    changed = np.array(np.moveaxis(probabilities, axis, 0), np.float32, order="C")
+    temper(changed.reshape(len(changed), 1, -1), temperature)
+    return np.moveaxis(changed, 0, axis)
 
 
 def negative_log_likelihood(batches: Batches, temperature: float) -> float:

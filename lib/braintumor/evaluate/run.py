@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from braintumor import __version__
-from braintumor.errors import BrainTumorError, InputNotFoundError
+from braintumor.errors import InputNotFoundError, NotInstalledError
 from braintumor.evaluate import masks, model
 from braintumor.evaluate.calibration import Reliability
 from braintumor.evaluate.charts import dice_chart, reliability_chart
@@ -147,7 +147,7 @@ def of_model(
         As `of_predictions`, and what reading a study, preparing it and loading a model raise.
     """
     table = _ready(out, options)
-    cases = _with_images(truth)
+    cases = with_images(truth)
     engine = load_engine(options.engine, folder)
 
     def scored() -> Iterator[_Scored]:
@@ -169,12 +169,12 @@ def check_installed() -> None:
 
     Raises
     ------
-    BrainTumorError
+    NotInstalledError
         Naming the extra that brings them.
     """
     absent = [name for name in ("surface_distance", "panoptica") if find_spec(name) is None]
     if absent:
-        raise BrainTumorError(
+        raise NotInstalledError(
             f"Evaluation needs {' and '.join(absent)}, which a plain installation lacks",
             remedy="pip install 'braintumor[train]'",
         )
@@ -187,7 +187,7 @@ def _ready(out: Path, options: EvaluateOptions) -> dict[str, dict[str, str]]:
     return {} if options.groups is None else read_groups(options.groups)
 
 
-def _with_images(truth: Path) -> dict[str, Path]:
+def with_images(truth: Path) -> dict[str, Path]:
     """Case folders by name, all of which hold images beside the expert's mask."""
     folders: dict[str, Path] = {}
     for case in truths(truth):

@@ -24,7 +24,7 @@ from braintumor.segment import AnyEngine, Engine, Probabilities, VolumeEngine, d
 from braintumor.segment.engines.protocol import Batch
 from braintumor.segment.engines.pytorch import TorchEngine
 from braintumor.segment.postprocess import entropy
-from braintumor.segment.predict import VIEWS, _seen, _unseen, predict, single_slices
+from braintumor.segment.predict import VIEWS, seen, unseen, predict, single_slices
 from braintumor.segment.weights import Model
 
 AROUND_MM = 5.0
@@ -262,9 +262,9 @@ class _Viewed:
         self.name, self.model = engine.name, engine.model
 
     def probabilities(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        turned = (_seen(batch, self.view) for batch in batches)
+        turned = (seen(batch, self.view) for batch in batches)
         for found in self.engine.probabilities(turned):
-            yield _unseen(found, self.view)
+            yield unseen(found, self.view)
 
 
 def _passes(case: Case, engines: Iterable[Engine], check: Callable[[], None]) -> Iterator[Probabilities]:

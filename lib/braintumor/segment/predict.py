@@ -15,6 +15,7 @@ from braintumor.geometry import bounding_box
 from braintumor.nouns import Case
 from braintumor.segment.engines.protocol import Batch, Engine, Probabilities, Progress, silent
 from braintumor.segment.network import NetworkConfig
+from braintumor.segment.postprocess import most_likely
 
 STEP = 32
 """Slice boxes are rounded up to multiples of this, so that few different sizes occur and each runs as a batch."""
@@ -31,6 +32,9 @@ VIEWS: tuple[tuple[bool, float], ...] = ((False, 0.0), (True, 0.0), (False, 10.0
 
 def predict(case: Case, engine: Engine, *, tta: bool = False, progress: Progress = silent) -> Probabilities:
     """Run the network over every slice that holds brain.
+
+    Where the model has a temperature, it is applied once, to the average over the views; the most likely classes are decided
+    before, so that rounding cannot turn a draw and the mask is the one without it.
 
     Parameters
     ----------
@@ -50,14 +54,40 @@ def predict(case: Case, engine: Engine, *, tta: bool = False, progress: Progress
     channels = case.channels[(slice(None), *box)]
     for view in views:
         jobs = [(size, part) for size, cuts in groups.items() for part in _parts(size, cuts)]
-        batches = (_seen(_batch(channels, size, part, config.context), view) for size, part in jobs)
+        batches = (seen(_batch(channels, size, part, config.context), view) for size, part in jobs)
         for (_size, part), batch in zip(jobs, engine.probabilities(batches), strict=True):
-            _add(values, _unseen(batch, view), part, first=view is views[0])
+            _add(values, unseen(batch, view), part, first=view is views[0])
             done += len(part)
             progress(done / total)
     if len(views) > 1:
         values /= values.sum(axis=0, keepdims=True)
-    return Probabilities(values, box)
+    temperature = engine.model.temperature
+    if temperature == 1.0:
+        return Probabilities(values, box)
+    decided = most_likely(values)
+    temper(values, temperature)
+    return Probabilities(values, box, decided)
+
+
+def temper(values: npt.NDArray[np.float32], temperature: float) -> None:
+    """softmax(log p / T) in place: p^(1/T), renormalised over axis 0; T > 1 makes class probabilities less sure.
+
+    Equal to softmax(logits / T), because logits differ from log p by a constant per voxel (Guo et al. 2017). Certainty stays
+    certain: 0 and 1 are not moved.
+
+    Parameters
+    ----------
+    values
+        float32 (classes, ...), sums to 1 over axis 0.
+    """
+    for n in range(values.shape[1]):  # slab by slab: no second volume, and each stays in the cache
+        slab = values[:, n]
+        with np.errstate(divide="ignore"):
+            np.log(slab, out=slab)
+        slab /= np.float32(temperature)
+        slab -= slab.max(axis=0)
+        np.exp(slab, out=slab)
+        slab /= slab.sum(axis=0)
 
 
 def single_slices(case: Case, config: NetworkConfig, count: int) -> list[Batch]:
@@ -142,13 +172,15 @@ def _rotate(batch: Batch, degrees: float) -> Batch:
     return turned.numpy()
 
 
-def _seen(batch: Batch, view: tuple[bool, float]) -> Batch:
+def seen(batch: Batch, view: tuple[bool, float]) -> Batch:
+    """Slices (n, channels, j, i) as one of `VIEWS` shows them."""
     flip, degrees = view
     flipped = np.ascontiguousarray(batch[..., ::-1]) if flip else batch
     return _rotate(flipped, degrees) if degrees else flipped
 
 
-def _unseen(batch: Batch, view: tuple[bool, float]) -> Batch:
+def unseen(batch: Batch, view: tuple[bool, float]) -> Batch:
+    """What the network said of a view, turned back."""
     flip, degrees = view
     turned = _rotate(batch, -degrees) if degrees else batch
     return np.ascontiguousarray(turned[..., ::-1]) if flip else turned

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as serialised
 
-from braintumor.errors import WeightsError
+from braintumor.errors import OutputError, WeightsError
 from braintumor.segment.metadata import DEFAULTS, described
 from braintumor.segment.network import AttentionUNet, NetworkConfig
 
@@ -25,6 +25,12 @@ _METADATA = Path("configs") / "metadata.json"
 _WEIGHTS = Path("models") / "attention_unet.safetensors"
 _INT8 = Path("models") / "attention_unet_int8.xml"
 _CHECKSUM = "checksum_sha256"
+_TEMPERATURE, _CALIBRATION = "temperature", "calibration"
+_OF_THESE_WEIGHTS = frozenset({"int8", _TEMPERATURE, _CALIBRATION})
+"""Metadata that was made of certain weights and must not outlive them."""
+
+TEMPERATURES = (0.05, 20.0)
+"""Smallest and largest temperature that a model may have; beyond them its probabilities would say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +43,16 @@ class Model:
         In eval mode, float32, on the CPU.
     name, version, checksum
         From ``configs/metadata.json``; the checksum is the SHA-256 of the weights file and was verified.
+    temperature
+        What logits are divided by before the softmax (`braintumor.segment.predict.temper`), so that probabilities mean what
+        they say; 1 where the model was not calibrated.
     """
 
     network: AttentionUNet
     name: str
     version: str
     checksum: str
+    temperature: float = 1.0
 
 
 def default_folder() -> Path:
@@ -61,10 +71,11 @@ def load(folder: Path | None = None) -> Model:
     Raises
     ------
     WeightsError
-        If a file is missing or unreadable, the checksum differs, or the tensors do not fit the network described.
+        If a file is missing or unreadable, the checksum differs, the tensors do not fit the network described, or the
+        temperature was fitted to other weights or is no sensible number.
     """
     folder = folder or default_folder()
-    metadata = _read_metadata(folder / _METADATA)
+    metadata = read_metadata(folder)
     path = folder / _WEIGHTS
     try:
         content = path.read_bytes()
@@ -84,13 +95,38 @@ def load(folder: Path | None = None) -> Model:
         raise WeightsError(
             "The weights do not fit the network that the metadata describes", remedy=_REMEDY, path=path
         ) from error
-    return Model(network.eval(), str(metadata["name"]), str(metadata["version"]), checksum)
+    temperature = _temperature(metadata, checksum, folder / _METADATA)
+    return Model(network.eval(), str(metadata["name"]), str(metadata["version"]), checksum, temperature)
 
 
 _REMEDY = "Reinstall the package, or point --model (or $BRAINTUMOR_MODEL) at a complete model folder"
 
 
-def _read_metadata(path: Path) -> dict[str, Any]:
+def _temperature(metadata: dict[str, Any], checksum: str, path: Path) -> float:
+    """The recorded temperature, or 1 where there is none."""
+    value = metadata.get(_TEMPERATURE, 1.0)
+    low, high = TEMPERATURES
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        problem = f"The model's temperature must be a number from {low} to {high}"
+        raise WeightsError(problem, remedy=_REMEDY_TEMPERATURE, path=path)
+    calibration = metadata.get(_CALIBRATION)
+    if isinstance(calibration, dict) and calibration.get("made_from_sha256", checksum) != checksum:
+        raise WeightsError("The model's temperature was fitted to other weights", remedy=_REMEDY_TEMPERATURE, path=path)
+    return float(value)
+
+
+_REMEDY_TEMPERATURE = "Remove 'temperature' and 'calibration' from it, or run braintumor model calibrate again"
+
+
+def read_metadata(folder: Path) -> dict[str, Any]:
+    """Content of a model folder's ``configs/metadata.json``.
+
+    Raises
+    ------
+    WeightsError
+        If it cannot be read, or is not of a model of ours.
+    """
+    path = folder / _METADATA
     try:
         metadata: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -113,7 +149,8 @@ def save(network: AttentionUNet, folder: Path, facts: dict[str, Any]) -> Path:
     """Write weights as float16 safetensors with their metadata; both appear together or not at all usable.
 
     Half precision halves the file; the rounding (2^-11) is far below the noise of training, and engines are compared
-    with the *stored* weights, so nothing depends on the lost bits. An int8 graph of earlier weights is removed.
+    with the *stored* weights, so nothing depends on the lost bits. An int8 graph and a temperature of earlier weights are
+    removed.
 
     Parameters
     ----------
@@ -130,7 +167,7 @@ def save(network: AttentionUNet, folder: Path, facts: dict[str, Any]) -> Path:
     }
     content = serialised(tensors)
     own = {"network": network.config.as_dict(), _CHECKSUM: hashlib.sha256(content).hexdigest()}
-    kept = {key: value for key, value in facts.items() if key != "int8"}
+    kept = {key: value for key, value in facts.items() if key not in _OF_THESE_WEIGHTS}
     _appear(weights, content)
     _write_metadata(folder, {**DEFAULTS, **kept, **described(network.config), **own})
     for stale in (folder / _INT8, (folder / _INT8).with_suffix(".bin")):
@@ -147,7 +184,7 @@ def load_int8(folder: Path, model: Model) -> tuple[bytes, bytes]:
         If there is none, it was made of other weights, or a file differs from its recorded checksum.
     """
     path = folder / _INT8
-    recorded = _read_metadata(folder / _METADATA).get("int8")
+    recorded = read_metadata(folder).get("int8")
     if not isinstance(recorded, dict) or not {"made_from_sha256", "xml_sha256", "bin_sha256"} <= set(recorded):
         raise WeightsError("The model folder has no int8 graph", remedy=_REMEDY_INT8, path=folder)
     if recorded["made_from_sha256"] != model.checksum:
@@ -177,8 +214,35 @@ def save_int8(folder: Path, model: Model, xml: bytes, binary: bytes, facts: dict
         "xml_sha256": hashlib.sha256(xml).hexdigest(),
         "bin_sha256": hashlib.sha256(binary).hexdigest(),
     }
-    _write_metadata(folder, {**_read_metadata(folder / _METADATA), "int8": {**facts, **checksums}})
+    _write_metadata(folder, {**read_metadata(folder), "int8": {**facts, **checksums}})
     return path
+
+
+def save_temperature(folder: Path, model: Model, temperature: float, facts: dict[str, Any]) -> None:
+    """Store the temperature that was fitted to a model folder's weights, with `facts` (cases, figures) as ``calibration``.
+
+    Raises
+    ------
+    ValueError
+        If it is outside `TEMPERATURES`.
+    WeightsError
+        If the folder's weights are no longer those of `model`.
+    OutputError
+        If the metadata cannot be written; it is then as it was.
+    """
+    low, high = TEMPERATURES
+    if not low <= temperature <= high:
+        raise ValueError(f"a temperature must lie between {low} and {high}, not {temperature}")
+    calibration = {**facts, "made_from_sha256": model.checksum}
+    metadata = read_metadata(folder)
+    if metadata[_CHECKSUM] != model.checksum:
+        raise WeightsError("The weights changed while they were calibrated", remedy="Calibrate again", path=folder)
+    try:
+        _write_metadata(folder, {**metadata, _TEMPERATURE: temperature, _CALIBRATION: calibration})
+    except OSError as error:
+        raise OutputError(
+            "The temperature cannot be stored in the model folder", remedy="Check space and permissions", path=folder
+        ) from error
 
 
 def _write_metadata(folder: Path, content: dict[str, Any]) -> None:

@@ -31,8 +31,8 @@ class Probabilities:
     box
         Where they belong on the case's grid.
     decided
-        uint8 (i, j, k), network channels, where the model has a rule of its own (a peer that thresholds each region);
-        None: the most likely class.
+        uint8 (i, j, k), network channels, where the model has a rule of its own (a peer that thresholds each region), or where
+        they were decided before a temperature was applied; None: the most likely class.
     """
 
     values: npt.NDArray[np.float32]
