@@ -21,6 +21,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSLo
 from braintumor.nouns import Sequence
 from braintumor.phantom.dicom import Awkward, write_series
 from braintumor.store import Limits, open_store
+from braintumor.store.folder import index
 from tests import orthanc
 from tests.store.conftest import Archive, MakeSeg, Visit, archive, folder_archive, make, pacs, prior, visit  # noqa: F401
 from tests.store.served import Faults, app_of, serving
@@ -29,6 +30,12 @@ from tests.study.conftest import head
 AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 PLAIN = (("application/octet-stream", "1.2.840.10008.1.2.1"),)
 OHIF_FRAMES = "multipart/related; type=application/octet-stream; transfer-syntax=*"
+
+
+@pytest.fixture(autouse=True)
+def always_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders are looked through at every request, so that no test has to wait for what it has just added."""
+    monkeypatch.setattr(index, "FRESH_S", 0.0)
 
 
 @pytest.fixture

@@ -76,13 +76,13 @@ def test_any_uid_of_a_study_finds_it(archive: Archive, visit: Visit, prior: Visi
         assert (study.uid, found) == (visit.uid, series)
 
 
-@pytest.mark.parametrize("uid", ["1.2.3", "", "../..", "1.2/../3", "*", "1.2.3\\4", "a" * 65, "1" * 65])
-def test_unknown_uid(archive: Archive, visit: Visit, uid: str) -> None:
+def test_unknown_uid(archive: Archive, visit: Visit) -> None:
     archive.add(visit.files)
     store = archive.open()
     for ask in (store.study, store.locate, store.fetch, store.labels, store.priors):
-        with pytest.raises(UnknownStudyError):
-            ask(uid)
+        for uid in ("1.2.3", "", "../..", "1.2/../3", "*", "1.2.3\\4", "a" * 65, "1" * 65):
+            with pytest.raises(UnknownStudyError):
+                ask(uid)
 
 
 def test_fetched_study_is_the_source_voxel_for_voxel(archive: Archive, visit: Visit, make: MakeSeg) -> None:
@@ -204,19 +204,16 @@ def test_another_content_under_a_known_uid_is_refused(archive: Archive, visit: V
     assert kept.author == "Curie^Marie"
 
 
-@pytest.mark.parametrize("uid", ["../../../evil", "/etc/evil", "1.2.3/4", "", ".."])
-@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
-def test_uid_that_is_a_path_is_refused(archive: Archive, make: MakeSeg, tmp_path: Path, uid: str, keyword: str) -> None:
+def test_uid_that_is_a_path_is_refused(archive: Archive, make: MakeSeg, tmp_path: Path) -> None:
     store = archive.open()
-    dataset = pydicom.Dataset(make())
-    dataset.file_meta = make().file_meta
-    with pydicom.config.disable_value_validation():
-        setattr(dataset, keyword, uid)
     before = sorted(tmp_path.rglob("*"))
-
-    with pytest.raises(CorruptFileError):
-        store.store([dataset])
-
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+        for uid in ("../../../evil", "/etc/evil", "1.2.3/4", "", ".."):
+            dataset = make()
+            with pydicom.config.disable_value_validation():
+                setattr(dataset, keyword, uid)
+            with pytest.raises(CorruptFileError):
+                store.store([dataset])
     assert sorted(tmp_path.rglob("*")) == before
 
 

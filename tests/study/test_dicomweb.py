@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.study.conftest import WriteStudy, head
 
 from braintumor.errors import InputNotFoundError, OutputError
 from braintumor.nouns import Sequence
 from braintumor.phantom.dicom import StudyHeader
 from braintumor.study import inspect, read
 from braintumor.study.dicomweb import download
+from tests.study.conftest import WriteStudy, head
 
 
 @pytest.fixture
@@ -95,3 +95,24 @@ def test_url_without_a_study(url: str) -> None:
 def test_full_disk(store: str, header: StudyHeader, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="could not be kept"):
         download(f"{store}/studies/{header.study_uid}", tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, b"<html>Welcome</html>"), (503, b"")])
+def test_server_that_answers_something_else(status: int, body: bytes) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with pytest.raises(InputNotFoundError, match="did not deliver the study"):
+        read(f"http://127.0.0.1:{server.server_port}/dicom-web/studies/1.2.3")
+    server.shutdown()
+    server.server_close()

@@ -24,7 +24,7 @@ from braintumor.segment import AnyEngine, Engine, Probabilities, VolumeEngine, d
 from braintumor.segment.engines.protocol import Batch
 from braintumor.segment.engines.pytorch import TorchEngine
 from braintumor.segment.postprocess import entropy
-from braintumor.segment.predict import VIEWS, seen, unseen, predict, single_slices
+from braintumor.segment.predict import VIEWS, predict, seen, single_slices, unseen
 from braintumor.segment.weights import Model
 
 AROUND_MM = 5.0

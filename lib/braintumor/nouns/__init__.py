@@ -19,12 +19,15 @@ from braintumor.nouns.study import (
     Voxels,
     read_only,
 )
+from braintumor.nouns.track import Appearance, Estimate, LesionState, Track, VisitAlignment
 
 __all__ = [
     "Alignment",
+    "Appearance",
     "Author",
     "Case",
     "Diameters",
+    "Estimate",
     "Evidence",
     "Finding",
     "Findings",
@@ -32,6 +35,7 @@ __all__ = [
     "Image",
     "Instance",
     "Lesion",
+    "LesionState",
     "Measurements",
     "Patient",
     "RegionMeasurement",
@@ -41,6 +45,8 @@ __all__ = [
     "Series",
     "Severity",
     "Study",
+    "Track",
+    "VisitAlignment",
     "Voxels",
     "read_only",
 ]

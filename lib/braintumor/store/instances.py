@@ -30,7 +30,7 @@ def encoded(dataset: Dataset) -> bytes:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset.save_as(buffer, enforce_file_format=True)
+            pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
     except _DAMAGE as error:
         raise _unusable() from error
     return buffer.getvalue()

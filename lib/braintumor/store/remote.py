@@ -11,19 +11,13 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import requests
 from dicomweb_client import DICOMwebClient
 from pydicom.dataset import Dataset
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
-from urllib3.util.retry import Retry
 
 from braintumor.errors import ArchiveError, InputNotFoundError
 from braintumor.store.entries import SeriesEntry
 from braintumor.store.instances import decoded, encoded, is_truncated
-from braintumor.study.dicomweb import AS_STORED, as_received
+from braintumor.study.dicomweb import AS_STORED, NOT_DICOMWEB, as_received, open_client, patient_session
 
-TRIES = 2
-"""How often a read is repeated after a refused connection or a server that says it is busy; writing is never repeated."""
-
-_BUSY = (429, 502, 503, 504)
 _ONE_MESSAGE = 2**31
 _ASK_ITS_KEEPER = "check that it runs, its address, and your access to it; then try again"
 
@@ -67,25 +61,15 @@ class Pacs:
         return found
 
     def _open(self) -> DICOMwebClient:
-        session = requests.Session()
+        session = patient_session()
         session.auth = self.credentials.auth()
-        again = Retry(total=TRIES, read=1, backoff_factor=0.2, status_forcelist=_BUSY, raise_on_status=False)
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(max_retries=again))  # repeats GET, never POST
+        wait = (self.limits.connect_s, self.limits.read_s)
         try:
-            client = DICOMwebClient(
-                self.url,
-                session=session,
-                permissive_uid=True,
-                timeout=(self.limits.connect_s, self.limits.read_s),
-                chunk_size=_ONE_MESSAGE,
-            )
+            return open_client(self.url, session, timeout=wait, chunk_size=_ONE_MESSAGE)
         except ValueError as error:
             raise InputNotFoundError(
                 "the address of the PACS is not a DICOMweb address", remedy="write it as https://host/dicom-web", path=self.url
             ) from error
-        client.set_http_retry_params(retry=False)  # its own would repeat POST, too
-        return client
 
     def receive(self, study_uid: str, entry: SeriesEntry) -> Iterator[bytes]:
         """Every instance of a series as it is stored, exactly as many as the PACS says it has.
@@ -177,7 +161,7 @@ def explained(url: str) -> Iterator[None]:
         raise _not_delivered(url, f"HTTP status {status}") from error
     except requests.RequestException as error:
         raise _not_delivered(url, f"no complete answer ({type(error).__name__})") from error
-    except (ValueError, EOFError, KeyError, TypeError, AttributeError, NotImplementedError) as error:
+    except NOT_DICOMWEB as error:
         raise _not_delivered(url, "something that is not DICOMweb, or not whole") from error
 
 

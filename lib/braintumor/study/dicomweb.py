@@ -6,19 +6,40 @@ A plain folder does not pass through here: `DICOMfileClient` reads every file tw
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import requests
 from dicomweb_client import DICOMfileClient, DICOMwebClient
 from dicomweb_client.uri import URI
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
 
 from braintumor.errors import BrainTumorError, InputNotFoundError, OutputError
 
 AS_STORED = (("application/dicom", "*"),)
 """Media type that asks the server not to transcode (PS3.18 8.7.3.5.2), so that hashes are of the archived object."""
 
+
+TRIES = 2
+"""How often a read is repeated."""
+
+BUSY = (429, 502, 503, 504)
+NOT_DICOMWEB = (
+    InvalidDicomError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,
+    struct.error,
+)
+"""What the client and pydicom raise on an answer that they do not understand; they have no common base."""
 
 Client = DICOMfileClient | DICOMwebClient
 
@@ -49,13 +70,35 @@ def download(url: str, folder: Path) -> None:
         for number, received in enumerate(_received(client, study_uid)):
             (folder / f"{number:06d}.dcm").write_bytes(received)
     except requests.RequestException as error:  # an OSError too, so it must come first
-        raise _unreachable(url, error) from error
+        status = error.response.status_code if error.response is not None else type(error).__name__
+        raise _unreachable(url, str(status)) from error
+    except NOT_DICOMWEB as error:
+        raise _unreachable(url, "its answer is not DICOMweb, or not whole") from error
     except OSError as error:
         raise OutputError(
             f"an instance could not be kept: {error.strerror or error}",
             remedy="free space for temporary files, or set TMPDIR to a larger disk",
             path=folder,
         ) from error
+
+
+def patient_session() -> requests.Session:
+    """A session that repeats a read which was refused or met a busy server; a wrong address is still told within seconds.
+
+    The client's own way of repeating would repeat writing, too, and end in an error of a third library.
+    """
+    again = Retry(total=TRIES, read=1, backoff_factor=0.2, status_forcelist=BUSY, raise_on_status=False)
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(max_retries=again))  # GET, never POST
+    return session
+
+
+def open_client(url: str, session: requests.Session, **how: Any) -> DICOMwebClient:
+    """A client that leaves repeating to its session; raises `ValueError` for an unusable address."""
+    client = DICOMwebClient(url, session=session, permissive_uid=True, **how)
+    client.set_http_retry_params(retry=False)
+    return client
 
 
 def _client(url: str) -> tuple[Client, str]:
@@ -66,9 +109,7 @@ def _client(url: str) -> tuple[Client, str]:
             raise ValueError("no study")
         if url.startswith("file://"):
             return DICOMfileClient(base, in_memory=True, readonly=True), study_uid
-        client = DICOMwebClient(base)
-        client.set_http_retry_params(max_attempts=3, wait_exponential_multiplier=250)  # a wrong address is told within seconds
-        return client, study_uid
+        return open_client(base, patient_session()), study_uid
     except (ValueError, OSError) as error:
         raise InputNotFoundError(
             "the URL does not name a DICOMweb study", remedy="write it as https://host/dicom-web/studies/STUDY-UID", path=url
@@ -88,10 +129,9 @@ def as_received(dataset: Dataset) -> bytes:
     return Path(dataset.filename).read_bytes()
 
 
-def _unreachable(url: str, error: requests.RequestException) -> BrainTumorError:
-    status = error.response.status_code if error.response is not None else type(error).__name__
+def _unreachable(url: str, why: str) -> BrainTumorError:
     return InputNotFoundError(
-        f"the DICOMweb store did not deliver the study ({status})",
+        f"the DICOMweb store did not deliver the study ({why})",
         remedy="check the address, the study UID and your access; or export the study and give its folder",
         path=url,
     )

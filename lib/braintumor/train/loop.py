@@ -195,7 +195,7 @@ def train(
     folder
         Gets ``checkpoint.pt``, ``config.json``, ``curve.jsonl`` and, where tensorboard is installed, its event files.
     progress
-        Called every `report_every` steps with step, loss, learning rate and steps per second.
+        Called every `report_every` steps, and after the last, with step, loss, learning rate and steps per second.
     start
         Weights to begin with instead of random ones (the state of an `AttentionUNet` of the same `network`); a checkpoint in
         `folder` comes first.
@@ -223,7 +223,7 @@ def train(
         losses.append(_one_step(state, sampler, config))
         if state.step % save_every == 0 or state.step == config.steps:
             state.save(checkpoint)
-        if state.step % report_every == 0:
+        if state.step % report_every == 0 or state.step == config.steps:
             facts = {
                 "step": state.step,
                 "loss": round(float(np.mean(losses)), 4),

@@ -12,10 +12,10 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydicom.dataset import Dataset
 
@@ -31,6 +31,7 @@ from braintumor.store.folder.writing import Arrival, keep, tidy
 from braintumor.store.instances import decoded, encoded
 
 Answer = dict[str, Element]
+_Level = TypeVar("_Level")
 
 MISSED_S = 0.1
 """How old the index may be when it does not know a study that is asked for."""
@@ -72,6 +73,7 @@ class FolderClient:
         self._metadata: OrderedDict[tuple[str, ...], bytes] = OrderedDict()
         self._remembering = threading.Lock()
         tidy(self.root, time.time())
+        self._index.begin()
 
     def search_for_studies(
         self,
@@ -180,14 +182,8 @@ class FolderClient:
             If there are none of that name.
         """
         tree = self._tree(fresh_s, study_uid)
-        studies = tree if study_uid is None else {study_uid: tree.get(study_uid, {})}
         found = [
-            facts
-            for series in studies.values()
-            for key, files in series.items()
-            if series_uid in (None, key)
-            for facts in files.values()
-            if uid in (None, facts.uid)
+            facts for series in _below(tree, study_uid) for files in _below(series, series_uid) for facts in _below(files, uid)
         ]
         if not found and study_uid is not None:
             raise UnknownStudyError("the folder holds no such study, series or instance", remedy=LIST_AGAIN)
@@ -223,7 +219,7 @@ class FolderClient:
     def rendered(
         self, study_uid: str, look: Look, series_uid: str | None = None, uid: str | None = None, number: int = 0
     ) -> bytes:
-        """A picture of one frame; of the one in the middle if no instance or no frame number is given.
+        """A picture of one frame; of the one in the middle (of the longest series) if no instance or frame is given.
 
         Raises
         ------
@@ -233,7 +229,10 @@ class FolderClient:
             See `render`.
         """
         files = self.files(study_uid, series_uid, uid)
-        images = sorted((f for f in files if f.frames), key=lambda f: (f.series, f.value("InstanceNumber") or 0))
+        length = Counter(facts.series for facts in files if facts.frames)
+        longest = max(length, key=lambda series: length[series], default=None)
+        images = [facts for facts in files if facts.series == longest and facts.frames]
+        images.sort(key=lambda facts: (facts.value("InstanceNumber") or 0, facts.uid))
         facts = images[len(images) // 2] if images else files[0]
         return render(facts, number or facts.frames // 2 + 1, look)
 
@@ -269,6 +268,13 @@ class FolderClient:
         if facts is None:
             raise CorruptFileError("a file without the DICOM prefix cannot be kept", remedy="send it as a DICOM file (PS3.10)")
         return Arrival(facts, data)
+
+
+def _below(level: Mapping[str, _Level], uid: str | None) -> Iterable[_Level]:
+    """What has this UID, or everything if there is none."""
+    if uid is None:
+        return level.values()
+    return (level[uid],) if uid in level else ()
 
 
 def _members(facts: FileFacts, model: JsonModel) -> list[str]:

@@ -8,6 +8,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from braintumor.store.folder.facts import FileFacts, read_facts
@@ -35,7 +36,7 @@ class FolderIndex:
         self._lock = threading.Lock()
         self._files: dict[str, tuple[Stamp, FileFacts | None]] = {}
         self._tree: Tree = {}
-        self._looked_at = -float("inf")
+        self._begun = -float("inf")  # when the last look began
 
     def tree(self, fresh_s: float | None = None) -> Tree:
         """What is there now, not older than `fresh_s`; never changed after it was handed out.
@@ -45,12 +46,21 @@ class FolderIndex:
         OSError
             If the folder itself is gone or unreadable.
         """
-        age = FRESH_S if fresh_s is None else fresh_s
-        if self._age() > age:
+        oldest = time.monotonic() - (FRESH_S if fresh_s is None else fresh_s)
+        if self._begun < oldest:
             with self._lock:
-                if self._age() > age:  # else another thread has just looked
+                if self._begun < oldest:  # else another thread has looked meanwhile
                     self._look()
         return self._tree
+
+    def begin(self) -> None:
+        """Look for the first time without keeping the caller waiting."""
+
+        def look() -> None:
+            with suppress(OSError):  # told to whoever asks
+                self.tree()
+
+        threading.Thread(target=look, name="index", daemon=True).start()
 
     def add(self, facts: FileFacts) -> None:
         """Enter a file that was just written, so that it is found at once."""
@@ -58,10 +68,8 @@ class FolderIndex:
             self._files[str(facts.path)] = (facts.stamp, facts)
             self._tree = _tree([found for _, found in self._files.values() if found is not None])
 
-    def _age(self) -> float:
-        return time.monotonic() - self._looked_at
-
     def _look(self) -> None:
+        begun = time.monotonic()
         model, found, changed = JsonModel(), dict[str, tuple[Stamp, FileFacts | None]](), False
         for path, stamp in _walk(self.root):
             known = self._files.get(path)
@@ -73,7 +81,7 @@ class FolderIndex:
             self._tree = _tree([facts for _, facts in found.values() if facts is not None])
             unusable = sum(1 for _, facts in found.values() if facts is None)
             _log.info("the folder holds %d studies in %d files; %d others", len(self._tree), len(found) - unusable, unusable)
-        self._looked_at = time.monotonic()
+        self._begun = begun
 
 
 def _walk(root: Path) -> Iterator[tuple[str, Stamp]]:

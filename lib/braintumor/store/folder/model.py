@@ -31,6 +31,7 @@ class JsonModel:
     def __init__(self) -> None:
         self._known: dict[_Key, str] = {}
         self._parsed: dict[str, Element] = {}
+        self._names: dict[int, str] = {}
 
     def members(self, dataset: Dataset, where: str) -> list[str]:
         """One ``"GGGGEEEE":{...}`` per attribute, in tag order, without pixels and group lengths.
@@ -41,8 +42,11 @@ class JsonModel:
             Address below which the bulk data of this data set is found, ending in a slash.
         """
         character_set = repr(dataset.get("SpecificCharacterSet", ""))
-        tags = (tag for tag in sorted(dataset.keys(), key=int) if tag.element != 0)
-        return [f'"{tag:08X}":{self._text(dataset, tag, f"{where}{tag:08X}", character_set)}' for tag in tags]
+        return [
+            f'"{self._name(tag)}":{self._text(dataset, tag, where, character_set)}'
+            for tag in sorted(dataset.keys(), key=int)
+            if tag & 0xFFFF
+        ]
 
     def element(self, dataset: Dataset, tag: BaseTag) -> Element:
         """One attribute as Python values, not to be changed: equal ones are one object."""
@@ -51,14 +55,21 @@ class JsonModel:
             self._parsed[text] = json.loads(text)
         return self._parsed[text]
 
+    def _name(self, tag: int) -> str:
+        name = self._names.get(tag)
+        if name is None:
+            name = self._names[tag] = f"{tag:08X}"
+        return name
+
     def _text(self, dataset: Dataset, tag: BaseTag, where: str, character_set: str) -> str:
         if tag == _CHARACTER_SET:
             return _UTF_8  # JSON is UTF-8, whatever the file is (PS3.18 F.2)
         raw = dataset.get_item(tag)
         key = _key(dataset, raw, character_set)
-        if key is not None and key in self._known:
-            return self._known[key]
-        text = self._converted(dataset, tag, where)
+        known = None if key is None else self._known.get(key)
+        if known is not None:
+            return known
+        text = self._converted(dataset, tag, where + self._name(tag))
         if key is not None and '"BulkDataURI"' not in text:
             self._known[key] = text
         return text
@@ -86,7 +97,8 @@ def _key(dataset: Dataset, raw: DataElement | RawDataElement | None, character_s
     """What decides the JSON of an element; None if that is not known before it is converted."""
     if not isinstance(raw, RawDataElement) or not isinstance(raw.value, bytes):
         return None
-    if raw.tag.is_private:  # what it means is said elsewhere in the data set
-        owner = dataset.get_item((raw.tag.group, raw.tag.element >> 8))
+    tag = int(raw.tag)
+    if tag & 0x10000:  # private: what it means is said elsewhere in the data set
+        owner = dataset.get_item((tag >> 16, (tag & 0xFFFF) >> 8))
         character_set += repr(getattr(owner, "value", None))
-    return int(raw.tag), raw.VR, raw.value, character_set
+    return tag, raw.VR, raw.value, character_set
