@@ -8,6 +8,7 @@ Started by ``braintumor serve STUDIES``, or by MONAI Label's own command::
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -32,6 +33,8 @@ refuses every token, uploads of model files, logs, the DICOM proxy and the old v
 def create_app() -> FastAPI:
     """The app for the folder or archive that MONAI Label's settings name."""
     logging.getLogger("monailabel").setLevel(logging.WARNING)  # it would log every request with its parameters
+    logging.getLogger("pydicom").setLevel(logging.ERROR)  # its warnings quote values, and a value may name a patient
+    warnings.filterwarnings("ignore", module=r"pydicom\.")
     served: BrainTumorApp = app_instance()
     work = served.workspace
 

@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from apps.braintumor import dicomweb_proxy, problems
-from braintumor.errors import ArchiveError, CorruptFileError, InputNotFoundError
+from braintumor.errors import ArchiveError, CorruptFileError
 from braintumor.store import FolderClient, StudyStore
 from braintumor.store.folder import query
 from braintumor.store.folder.facts import FileFacts
@@ -41,7 +41,7 @@ _PAGING = ("limit", "offset", "fuzzymatching", "includefield", "emptyvaluematchi
 Uid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$")]
 Numbers = Annotated[str, Path(pattern=r"^[0-9]{1,6}(,[0-9]{1,6}){0,4095}$")]
 Limit = Annotated[int | None, Query(ge=0, le=10**6)]
-Window = Annotated[str | None, Query(pattern=r"^[-0-9.eE+]{1,20},[-0-9.eE+]{1,20}(,[A-Za-z_-]+)?$")]
+Window = Annotated[str | None, Query(pattern=r"^-?[0-9]{1,9}(\.[0-9]{1,9})?,[0-9]{1,9}(\.[0-9]{1,9})?(,[A-Za-z_-]+)?$")]
 Viewport = Annotated[str | None, Query(pattern=r"^[0-9]{1,5},[0-9]{1,5}(,.{0,40})?$")]
 Offset = Annotated[int, Query(ge=0, le=10**9)]
 
@@ -356,10 +356,7 @@ def _picture_type(request: Request) -> str:
 def _pair(text: str | None) -> tuple[float, float] | None:
     if text is None:
         return None
-    try:
-        centre, width = (float(part) for part in text.split(",")[:2])
-    except ValueError as error:
-        raise InputNotFoundError("the window is not two numbers", remedy="write it as centre,width,linear") from error
+    centre, width = (float(part) for part in text.split(",")[:2])
     return centre, width
 
 
