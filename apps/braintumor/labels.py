@@ -34,7 +34,7 @@ NAME_LENGTH = 64
 class NewerVersionError(BrainTumorError):
     """Somebody else submitted a mask of the study since the annotator opened it."""
 
-    exit_code, code, meaning = 53, "newer-version", "another annotator submitted a newer mask"
+    exit_code, code, meaning = 57, "newer-version", "another annotator submitted a newer mask"
 
     def __init__(self, newer: LabelVersion) -> None:
         self.newer = newer

@@ -114,7 +114,7 @@ def finished(workspace: Workspace, job: Job, patience: float = PATIENCE_S) -> Jo
 class JobFailedError(BrainTumorError):
     """What a job failed with, said again to whoever waited for it."""
 
-    exit_code, code, meaning = 54, "job-failed", "work that was waited for failed"
+    exit_code, code, meaning = 58, "job-failed", "work that was waited for failed"
 
     def __init__(self, problem: dict[str, str]) -> None:
         super().__init__(problem.get("detail", "The work failed"), remedy=problem.get("remedy", "Try again"))

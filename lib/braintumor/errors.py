@@ -164,6 +164,12 @@ class UnknownJobError(BrainTumorError):
     exit_code, code, meaning = 56, "unknown-job", "there is no such job"
 
 
+class VisitsError(BrainTumorError):
+    """The visits cannot be compared over time: one is given twice, or their order is not known."""
+
+    exit_code, code, meaning = 60, "visits", "a visit is given twice, or the order of the visits is not known"
+
+
 def _sentence(words: str) -> str:
     """Capital first letter and no full stop, so that the parts fit together however they were written."""
     return words[:1].upper() + words[1:].rstrip(".")

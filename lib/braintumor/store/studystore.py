@@ -95,7 +95,7 @@ class StudyStore:
         self.location = archive.url if isinstance(archive, Pacs) else str(archive.root)
         self._lock = threading.Lock()
         self._listing = threading.Lock()
-        self._listed: tuple[float, tuple[StudyEntry, ...]] = (-float("inf"), ())
+        self._listed: tuple[float, tuple[StudyEntry, ...] | ArchiveError] = (-float("inf"), ())
         self._counted: dict[str, tuple[object, tuple[SeriesEntry, ...]]] = {}
         self._versions: OrderedDict[str, LabelVersion] = OrderedDict()
 
@@ -113,8 +113,13 @@ class StudyStore:
         with self._listing:  # whoever comes second gets the answer of the first
             at, listed = self._listed
             if time.monotonic() - at > LISTED_S:
-                listed = self._list()
+                try:
+                    listed = self._list()
+                except ArchiveError as error:  # who waits for the lock does not have to wait for a dead PACS as well
+                    listed = error
                 self._listed = (time.monotonic(), listed)
+            if isinstance(listed, ArchiveError):
+                raise listed
             return listed
 
     def study(self, study_uid: str) -> StudyEntry:
@@ -214,7 +219,7 @@ class StudyStore:
         else:
             self._archive.store_instances(datasets)
         with self._listing:
-            self._listed = (-float("inf"), self._listed[1])
+            self._listed = (-float("inf"), ())
 
     def _list(self) -> tuple[StudyEntry, ...]:
         entries = []

@@ -1,0 +1,28 @@
+"""A tumour over several visits: aligned, lesions followed, change in mL with its error, RANO 2.0 as a measurement aid."""
+
+from braintumor.track.rano import Assessment, Category, Clinical, Criteria, Measure, assess
+from braintumor.track.register import Scan, align_visits
+from braintumor.track.stage import TrackOptions, VisitNotes, run, write
+from braintumor.track.table import as_dict
+from braintumor.track.timeline import Event, Timeline, build
+from braintumor.track.visits import Visit
+
+__all__ = [
+    "Assessment",
+    "Category",
+    "Clinical",
+    "Criteria",
+    "Event",
+    "Measure",
+    "Scan",
+    "Timeline",
+    "TrackOptions",
+    "Visit",
+    "VisitNotes",
+    "align_visits",
+    "as_dict",
+    "assess",
+    "build",
+    "run",
+    "write",
+]

@@ -1,0 +1,78 @@
+"""The trend plot: volume of each region over time with its 95 % interval, treatments as lines."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+
+from braintumor.evaluate.charts import COLOURS
+from braintumor.evaluate.drawing import GRID, MUTED, Drawing
+from braintumor.labels import REGION_NAMES, Region
+from braintumor.track.timeline import Timeline
+
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 720.0, 48.0, 330.0
+
+
+def trend(timeline: Timeline) -> Drawing:
+    """Volumes in mL over dates; where a date is missing the visits stand at equal distances, and the axis says so."""
+    chart = Drawing(760, 400, "Tumour volume over time")
+    places, words = _axis(timeline)
+    highest = max(1.0, max(e.high for volumes in timeline.volumes for e in volumes.values()))
+    step = _step(highest)
+
+    def y(ml: float) -> float:
+        return _BOTTOM - ml / (step * np.ceil(highest / step)) * (_BOTTOM - _TOP)
+
+    for tick in np.arange(0.0, highest + step, step):
+        if y(tick) >= _TOP - 1:
+            chart.line([(_LEFT, y(tick)), (_RIGHT, y(tick))], GRID)
+            chart.text((_LEFT - 8, y(tick)), f"{tick:g}", anchor="end", size=12, colour=MUTED)
+    chart.text((16, (_TOP + _BOTTOM) / 2), "Volume, mL", colour=MUTED, upright=True)
+    for x, word in zip(places, words, strict=True):
+        chart.text((x, _BOTTOM + 18), word, size=12, colour=MUTED)
+    _events(chart, timeline)
+    for n, region in enumerate(Region):
+        colour = COLOURS[region]
+        found = [volumes[region] for volumes in timeline.volumes]
+        chart.line([(x, y(e.value)) for x, e in zip(places, found, strict=True)], colour, 2.0)
+        for x, e, word in zip(places, found, words, strict=True):
+            low, high = y(max(0.0, e.low)), y(e.high)
+            chart.line([(x, low), (x, high)], colour, 1.2)
+            for end in (low, high):
+                chart.line([(x - 4, end), (x + 4, end)], colour, 1.2)
+            chart.dot((x, y(e.value)), 4.5, colour, hint=f"{REGION_NAMES[region]}, {word}: {e.value:.2f} mL")
+        chart.line([(_LEFT + 210 * n, 376), (_LEFT + 24 + 210 * n, 376)], colour, 3.0)
+        chart.text((_LEFT + 32 + 210 * n, 376), f"{REGION_NAMES[region]} ({region.value})", anchor="start", size=12)
+    return chart
+
+
+def _axis(timeline: Timeline) -> tuple[list[float], list[str]]:
+    dates = [visit.date for visit in timeline.visits]
+    known = [d for d in dates if d is not None]
+    if len(known) < len(dates) or len(set(known)) < 2:
+        places = [float(x) for x in np.linspace(_LEFT + 40, _RIGHT - 40, len(dates))]
+        return places, [d.isoformat() if d else f"visit {n} (no date)" for n, d in enumerate(dates, start=1)]
+    return [_place(timeline, d) for d in known], [d.isoformat() for d in known]
+
+
+def _place(timeline: Timeline, day: date) -> float:
+    known = [visit.date for visit in timeline.visits if visit.date is not None]
+    days = [*known, *(e.date for e in timeline.events)]
+    first, span = min(days), max(max(days) - min(days), timedelta(days=1))
+    return _LEFT + 40 + (day - first) / span * (_RIGHT - _LEFT - 80)
+
+
+def _events(chart: Drawing, timeline: Timeline) -> None:
+    if any(visit.date is None for visit in timeline.visits):
+        return
+    for n, event in enumerate(sorted(timeline.events, key=lambda e: e.date)):
+        x = _place(timeline, event.date)
+        chart.line([(x, _TOP - 8), (x, _BOTTOM)], MUTED, 1.2, dashed=True)
+        chart.text((x, _TOP - 18 - 14 * (n % 2)), event.words, size=12, colour=MUTED)
+
+
+def _step(highest: float) -> float:
+    rough = highest / 5
+    scale = 10.0 ** np.floor(np.log10(rough))
+    return float(next(m * scale for m in (1, 2, 5, 10) if m * scale >= rough))

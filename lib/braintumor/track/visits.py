@@ -1,0 +1,147 @@
+"""The visits that are compared: checked to be of one patient, different, and in the order of their dates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Seq
+from dataclasses import dataclass
+from datetime import date
+
+from braintumor.errors import MissingSequenceError, PatientMismatchError, VisitsError
+from braintumor.nouns import Case, Flag, Segmentation, Sequence, Severity, Study
+from braintumor.track.rano import Clinical
+
+PREFERRED = (Sequence.T1CE, Sequence.FLAIR, Sequence.T2, Sequence.T1)
+"""Sequences to align visits on, best first."""
+
+
+@dataclass(frozen=True, eq=False)
+class Visit:
+    """One visit, segmented.
+
+    Attributes
+    ----------
+    segmentation
+        On the case's grid.
+    date
+        Of the study, or given by the user; None when not known.
+    preoperative
+        Before surgery, by the user's word.
+    steroid_mg, clinical
+        As `braintumor.track.rano.TimePoint`; None when not known.
+    """
+
+    study: Study
+    case: Case
+    segmentation: Segmentation
+    date: date | None = None
+    preoperative: bool = False
+    steroid_mg: float | None = None
+    clinical: Clinical | None = None
+
+    @property
+    def has_contrast(self) -> bool:
+        """Whether enhancement can be seen."""
+        return Sequence.T1CE in self.case.present
+
+
+def check_patients(studies: Seq[Study], *, force: bool) -> tuple[Flag, ...]:
+    """Refuse studies of different patients; what could not be checked, or was forced, is flagged.
+
+    Raises
+    ------
+    PatientMismatchError
+        If the patients' IDs differ and `force` is not set.
+    """
+    known = [study.patient.patient_id for study in studies if study.patient.patient_id]
+    if len(set(known)) > 1:
+        problem = "The visits belong to different patients, by their patient IDs"
+        if not force:
+            raise PatientMismatchError(problem, remedy="Give visits of one patient, or use --force if the IDs are wrong")
+        return (Flag("different-patients", Severity.SERIOUS, f"{problem}; compared all the same, as asked."),)
+    if len(known) < len(studies):
+        words = "Not every visit names its patient, so it was not checked that all are of one."
+        return (Flag("patient-not-checked", Severity.WARNING, words),)
+    return ()
+
+
+def check_different(studies: Seq[Study]) -> None:
+    """Refuse a visit that is given twice: by its Study UID, or by equal files under another name.
+
+    Raises
+    ------
+    VisitsError
+    """
+    uids, contents = set(), set()
+    for study in studies:
+        content = frozenset(instance.sha256 for series in study.series.values() for instance in series.instances)
+        if (study.kind == "dicom" and study.uid in uids) or content in contents:
+            raise VisitsError("One visit is given twice", remedy="Give each visit once; a change needs two")
+        uids.add(study.uid)
+        contents.add(content)
+
+
+def in_order(visits: Seq[Visit]) -> tuple[tuple[Visit, ...], tuple[Flag, ...]]:
+    """Visits oldest first, and what the reader should know of their dates.
+
+    Parameters
+    ----------
+    visits
+        As the user named them: the current one first, then priors.
+
+    Raises
+    ------
+    VisitsError
+        If there are more than two and a date is missing, or fewer than two.
+    """
+    if len(visits) < 2:
+        raise VisitsError("There is one visit only, and a change needs two", remedy="Name a prior visit as well")
+    missing = sum(visit.date is None for visit in visits)
+    if missing:
+        if len(visits) > 2:
+            raise VisitsError(
+                f"{missing} of {len(visits)} visits have no date, so their order is not known",
+                remedy="Give all dates with --date, in the order of the visits",
+            )
+        words = "A date is missing: the order is as named, and no growth rate, doubling time or RANO category is given."
+        return tuple(visits[::-1]), (Flag("no-dates", Severity.SERIOUS, words),)
+    ordered = sorted(visits, key=lambda v: v.date or date.min)
+    flags = []
+    if ordered[-1] is not visits[0]:
+        words = "The visit named as current is not the latest by date; the latest was taken as the current one."
+        flags.append(Flag("order-by-date", Severity.WARNING, words))
+    if len({visit.date for visit in visits}) < len(visits):
+        words = "Two visits have the same date: no growth rate between them, and no RANO category."
+        flags.append(Flag("same-date", Severity.WARNING, words))
+    return tuple(ordered), tuple(flags)
+
+
+def common_sequence(current: Visit, prior: Visit) -> Sequence:
+    """The best sequence that both visits have.
+
+    Raises
+    ------
+    MissingSequenceError
+        If there is none.
+    """
+    for sequence in PREFERRED:
+        if sequence in current.case.present and sequence in prior.case.present:
+            return sequence
+    raise MissingSequenceError(
+        "The visits have no sequence in common, so they cannot be aligned", remedy="Add T1ce, FLAIR, T2 or T1 to both"
+    )
+
+
+def visit_flags(visits: Seq[Visit]) -> tuple[Flag, ...]:
+    """What limits the comparison: no contrast, other sequences, empty masks."""
+    flags = []
+    for n, visit in enumerate(visits, start=1):
+        which = f"Visit {n}" + (f" ({visit.date.isoformat()})" if visit.date else "")
+        if not visit.has_contrast:
+            words = f"{which} has no T1ce: its enhancing tumour cannot be seen, and no RANO category rests on it."
+            flags.append(Flag("no-contrast", Severity.SERIOUS, words))
+        if not visit.segmentation.mask.any():
+            flags.append(Flag("empty-mask", Severity.WARNING, f"{which}: no tumour was segmented."))
+    if len({frozenset(visit.case.present) for visit in visits}) > 1:
+        words = "The visits were not imaged with the same sequences, which alone can change the masks."
+        flags.append(Flag("other-sequences", Severity.WARNING, words))
+    return tuple(flags)
