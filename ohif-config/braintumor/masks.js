@@ -1,0 +1,233 @@
+/**
+ * The one door between the server's masks and Cornerstone's labelmap: slice order, label values and geometry change here
+ * and nowhere else.
+ *
+ * A mask at the server is a Uint8Array of label *values* (0, 1, 2, 4), i (column) fastest, then j (row), then k (slice along
+ * the normal row x column, lowest first). Cornerstone holds one image per slice with *segment indices* (0..3), in OHIF's
+ * display order, which runs from head to foot and is therefore usually the other way round.
+ */
+import { cornerstone, services, tools } from './ohif.js';
+
+export const SEGMENTATION = 'braintumor';
+export const UNCERTAINTY = 'braintumor-uncertainty';
+const LABELMAP = 'Labelmap';
+const PLANES_DRAWN_MS = 1500;
+
+const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+const minus = (a, b) => [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
+const planeOf = imageId => cornerstone().metaData.get('imagePlaneModule', imageId);
+const imageOf = imageId => cornerstone().cache.getImage(imageId);
+
+/**
+ * The rule of slice order: image ids sorted so that the n-th is slice k = n of the server's mask, whatever order they came in.
+ *
+ * @param {string[]} imageIds of one series
+ */
+export function inServerOrder(imageIds) {
+  const { rowCosines, columnCosines } = planeOf(imageIds[0]);
+  const normal = cross(rowCosines, columnCosines);
+  const height = new Map(imageIds.map(id => [id, dot(planeOf(id).imagePositionPatient, normal)]));
+  return [...imageIds].sort((a, b) => height.get(a) - height.get(b));
+}
+
+/**
+ * Grid of a series as the server numbers its voxels.
+ *
+ * @param {{imageIds: string[]}} displaySet
+ */
+export function gridOf(displaySet) {
+  const ids = inServerOrder(displaySet.imageIds);
+  const first = planeOf(ids[0]);
+  const last = planeOf(ids[ids.length - 1]);
+  const normal = cross(first.rowCosines, first.columnCosines);
+  const along = dot(minus(last.imagePositionPatient, first.imagePositionPatient), normal);
+  const gap = ids.length > 1 ? along / (ids.length - 1) : first.sliceThickness || 1;
+  return {
+    shape: [first.columns, first.rows, ids.length],
+    origin: first.imagePositionPatient,
+    axes: [first.rowCosines, first.columnCosines, normal],
+    spacing: [first.columnPixelSpacing, first.rowPixelSpacing, gap],
+    voxelMl: Math.abs(first.columnPixelSpacing * first.rowPixelSpacing * gap) / 1000,
+    frame: first.frameOfReferenceUID,
+  };
+}
+
+/** Voxel [i, j, k] at a point in millimetres, or null outside the grid. */
+export function voxelAt(grid, world) {
+  const from = minus(world, grid.origin);
+  const ijk = grid.axes.map((axis, n) => Math.round(dot(from, axis) / grid.spacing[n]));
+  return ijk.every((index, n) => index >= 0 && index < grid.shape[n]) ? ijk : null;
+}
+
+/** Tables between label values and segment indices, from the server's label table. */
+export function tablesOf(labels) {
+  const toIndex = new Uint8Array(256);
+  const toValue = new Uint8Array(256);
+  for (const { value, segment } of labels) {
+    toIndex[value] = segment;
+    toValue[segment] = value;
+  }
+  return { toIndex, toValue };
+}
+
+/**
+ * A labelmap over one series, shown on every plane of the same frame of reference.
+ *
+ * @param {string} id
+ * @param {any} displaySet
+ * @param {{name: string, segment: number, rgb: number[]}[]} rows one per segment, in order of segment
+ */
+export async function create(id, displaySet, rows) {
+  const { segmentationService } = services();
+  if (segmentationService.getSegmentation(id)) {
+    return;
+  }
+  const segments = Object.fromEntries(rows.map(({ segment, name }) => [segment, { label: name, active: segment === 1 }]));
+  await segmentationService.createLabelmapForDisplaySet(displaySet, { segmentationId: id, label: id, segments });
+}
+
+/** Whether the labelmap exists. */
+export const exists = id => Boolean(services().segmentationService.getSegmentation(id));
+
+/** Take a labelmap away from every view. */
+export function remove(id) {
+  if (exists(id)) {
+    services().segmentationService.remove(id);
+  }
+}
+
+/**
+ * Show a labelmap on every plane and 3D view that lacks it. A plane of another frame of reference (a prior) stays bare.
+ *
+ * @returns {Promise<string[]>} ids of the views that show it now
+ */
+export async function show(id, rows, frame, { planesOnly = false } = {}) {
+  const { segmentationService, viewportGridService, cornerstoneViewportService } = services();
+  const shown = [];
+  const isSolid = viewportId => cornerstoneViewportService.getCornerstoneViewport(viewportId)?.type === 'volume3d';
+  // Planes first: Cornerstone draws one view after the other, and making surfaces takes seconds.
+  const ids = [...viewportGridService.getState().viewports.keys()].sort((a, b) => isSolid(a) - isSolid(b));
+  for (const viewportId of ids) {
+    const view = cornerstoneViewportService.getCornerstoneViewport(viewportId);
+    const solid = isSolid(viewportId);
+    if (!view || !view.getAllVolumeIds?.().length || view.getFrameOfReferenceUID() !== frame || (solid && planesOnly)) {
+      continue;
+    }
+    if (solid && shown.length) {
+      await new Promise(resolve => setTimeout(resolve, PLANES_DRAWN_MS));
+    }
+    if (!segmentationService.getSegmentationRepresentations(viewportId, { segmentationId: id }).length) {
+      const type = solid ? 'Surface' : LABELMAP;
+      await segmentationService.addSegmentationRepresentation(viewportId, { segmentationId: id, type });
+    }
+    // Always, and not by a colour table at creation: OHIF brings representations back after a change of layout, in its own colours.
+    const [{ segments }] = segmentationService.getSegmentationRepresentations(viewportId, { segmentationId: id });
+    rows
+      .filter(({ segment, rgb }) => String(segments[segment]?.color?.slice(0, 3)) !== String(rgb))
+      .forEach(({ segment, rgb }) => segmentationService.setSegmentColor(viewportId, id, segment, [...rgb, 255]));
+    shown.push(viewportId);
+  }
+  return shown;
+}
+
+/** Ids of the labelmap's images in the server's order. */
+const slices = id => inServerOrder(tools().segmentation.getLabelmapImageIds(id));
+
+/**
+ * Replace the labelmap by a mask of the server, or a box of it.
+ *
+ * @param {Uint8Array} voxels in the server's layout, of the whole grid or of the box
+ * @param {number[][]} [box] [[i0, i1], [j0, j1], [k0, k1]]
+ */
+export function write(id, voxels, toIndex, box) {
+  const images = slices(id).map(imageOf);
+  const [[i0, i1], [j0, j1], [k0, k1]] = box ?? [[0, images[0].columns], [0, images[0].rows], [0, images.length]];
+  let from = 0;
+  for (let k = k0; k < k1; k += 1) {
+    const data = images[k].voxelManager.getScalarData();
+    for (let j = j0; j < j1; j += 1) {
+      const row = j * images[k].columns;
+      for (let i = i0; i < i1; i += 1, from += 1) {
+        data[row + i] = toIndex[voxels[from]];
+      }
+    }
+  }
+  tools().segmentation.triggerSegmentationEvents.triggerSegmentationDataModified(id);
+}
+
+/** The labelmap as a mask in the server's layout; at most one slice is looked up at a time, so it is quick enough to draw by. */
+export function read(id, toValue) {
+  const images = slices(id).map(imageOf);
+  const size = images[0].rows * images[0].columns;
+  const voxels = new Uint8Array(size * images.length);
+  images.forEach((image, k) => {
+    const data = image.voxelManager.getScalarData();
+    const start = k * size;
+    for (let n = 0; n < size; n += 1) {
+      voxels[start + n] = toValue[data[n]];
+    }
+  });
+  return voxels;
+}
+
+/**
+ * Volumes in mL: of each label value, of each region, and what was added to and removed from a mask it is compared with.
+ *
+ * @param {Uint8Array} voxels
+ * @param {Uint8Array | null} before
+ */
+export function measure(voxels, before, regions, voxelMl) {
+  const counts = new Uint32Array(256);
+  let added = 0;
+  let removed = 0;
+  let changed = 0;
+  for (let n = 0; n < voxels.length; n += 1) {
+    const value = voxels[n];
+    counts[value] += 1;
+    const old = before ? before[n] : 0;
+    if (value !== old) {
+      changed += 1;
+      added += old === 0 ? 1 : 0;
+      removed += value === 0 ? 1 : 0;
+    }
+  }
+  const ofRegion = ({ labels }) => labels.reduce((sum, value) => sum + counts[value], 0) * voxelMl;
+  return {
+    labels: counts,
+    ml: value => counts[value] * voxelMl,
+    regions: Object.fromEntries(regions.map(region => [region.name, ofRegion(region)])),
+    addedMl: added * voxelMl,
+    removedMl: removed * voxelMl,
+    changedMl: changed * voxelMl,
+    changed,
+  };
+}
+
+/** Choose the segment that the brushes paint, on every view. */
+export function activate(id, segment) {
+  const { segmentationService, viewportGridService } = services();
+  for (const viewportId of viewportGridService.getState().viewports.keys()) {
+    if (segmentationService.getSegmentationRepresentations(viewportId, { segmentationId: id }).length) {
+      segmentationService.setActiveSegmentation(viewportId, id);
+    }
+  }
+  segmentationService.setActiveSegment(id, segment);
+}
+
+/** Show or hide one segment on every view. */
+export function setVisible(id, segment, visible) {
+  const { segmentationService, viewportGridService } = services();
+  for (const viewportId of viewportGridService.getState().viewports.keys()) {
+    for (const { type } of segmentationService.getSegmentationRepresentations(viewportId, { segmentationId: id })) {
+      segmentationService.setSegmentVisibility(viewportId, id, segment, visible, type);
+    }
+  }
+}
+
+/** How labelmaps look: the tumour with outlines, the uncertainty as a film. */
+export function style(id, { fillAlpha, outlineWidth }) {
+  const alphas = { fillAlpha, fillAlphaInactive: fillAlpha };
+  const outline = { renderOutline: outlineWidth > 0, renderOutlineInactive: outlineWidth > 0, outlineWidth, outlineWidthInactive: outlineWidth };
+  services().segmentationService.setStyle({ segmentationId: id, type: LABELMAP }, { renderFill: true, renderFillInactive: true, ...alphas, ...outline });
+}

@@ -1,0 +1,78 @@
+/** Our OHIF mode, route `/ohif/braintumor`: four sequences, tools that edit a labelmap, the panel on the right. */
+import { ID as PROTOCOL } from './hanging.js';
+import { bindings } from './keys.js';
+import { load } from './sequences.js';
+import { createToolGroups } from './tools.js';
+
+const STACK = '@ohif/extension-default.sopClassHandlerModule.stack';
+const SEG = '@ohif/extension-cornerstone-dicom-seg.sopClassHandlerModule.dicom-seg';
+
+const layout = {
+  id: '@ohif/extension-default.layoutTemplateModule.viewerLayout',
+  props: {
+    leftPanels: ['@ohif/extension-default.panelModule.seriesList'],
+    leftPanelClosed: true,
+    leftPanelResizable: true,
+    rightPanels: ['@braintumor/extension.panelModule.tumour'],
+    rightPanelResizable: true,
+    rightPanelInitialExpandedWidth: 320,
+    viewports: [
+      { namespace: '@ohif/extension-cornerstone.viewportModule.cornerstone', displaySetsToDisplay: [STACK] },
+      { namespace: '@ohif/extension-cornerstone-dicom-seg.viewportModule.dicom-seg', displaySetsToDisplay: [SEG] },
+    ],
+  },
+};
+
+const modeInstance = {
+  id: '@braintumor/mode',
+  routeName: 'braintumor',
+  displayName: 'Brain tumour',
+  // Only OHIF's own ids here: another one would be fetched as a module and fail.
+  extensions: {
+    '@ohif/extension-default': '^3.0.0',
+    '@ohif/extension-cornerstone': '^3.0.0',
+    '@ohif/extension-cornerstone-dicom-seg': '^3.0.0',
+  },
+  hangingProtocol: PROTOCOL,
+  sopClassHandlers: [STACK, SEG],
+  modeCustomizations: { 'ohif.hotkeyBindings': { $set: bindings } },
+  toolbarButtons: [{ $reference: 'cornerstone.toolbarButtons' }],
+  toolbarSections: [{ $reference: 'cornerstone.segmentationModeToolbarSections' }],
+
+  isValidMode: ({ modalities }) => {
+    const valid = String(modalities).split('\\').includes('MR');
+    return { valid, description: valid ? 'MR study' : 'Needs an MR study' };
+  },
+
+  routes: [
+    {
+      path: 'braintumor',
+      layoutTemplate: () => structuredClone(layout),
+      // Awaited by OHIF before the hanging protocol runs.
+      init: async ({ studyInstanceUIDs }) => load(studyInstanceUIDs),
+    },
+  ],
+
+  onModeEnter({ servicesManager, commandsManager, extensionManager }) {
+    const { toolbarService, toolGroupService, customizationService, measurementService } = servicesManager.services;
+    measurementService.clearMeasurements();
+    createToolGroups({ toolGroupService, extensionManager, commandsManager });
+    toolbarService.register(customizationService.getCustomization('toolbarButtons'));
+    for (const sections of [customizationService.getCustomization('toolbarSections')].flat()) {
+      Object.entries(sections).forEach(([name, buttons]) => toolbarService.updateSection(name, buttons));
+    }
+  },
+
+  onModeExit({ servicesManager }) {
+    const { toolGroupService, syncGroupService, segmentationService, cornerstoneViewportService, uiDialogService, uiModalService } =
+      servicesManager.services;
+    uiDialogService.hideAll();
+    uiModalService.hide();
+    toolGroupService.destroy();
+    syncGroupService.destroy();
+    segmentationService.destroy();
+    cornerstoneViewportService.destroy();
+  },
+};
+
+export default { id: modeInstance.id, modeFactory: () => modeInstance, extensionDependencies: modeInstance.extensions };

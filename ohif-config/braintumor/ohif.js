@@ -1,0 +1,54 @@
+/**
+ * The door to OHIF: its managers as handed to `preRegistration`, and the two Cornerstone libraries it puts on `window`.
+ * Everything else of the panel asks here, so that what we use of OHIF is visible in one place.
+ */
+
+/** @type {{servicesManager: any, commandsManager: any, extensionManager: any} | null} */
+let managers = null;
+
+/** Remember OHIF's managers; called once, when the extension is registered. */
+export function remember(handed) {
+  managers = handed;
+}
+
+/** OHIF's services by name, e.g. `services().segmentationService`. */
+export function services() {
+  if (!managers) {
+    throw new Error('OHIF has not registered the extension yet');
+  }
+  return managers.servicesManager.services;
+}
+
+/** Run one of OHIF's commands. */
+export function run(command, options = {}) {
+  return managers.commandsManager.run(command, options);
+}
+
+/** OHIF's list of instances, series and studies that were loaded. */
+export function dataSource() {
+  return managers.extensionManager.getActiveDataSource()[0];
+}
+
+/** Cornerstone3D, as OHIF's cornerstone extension exposes it. */
+export const cornerstone = () => window.cornerstone;
+
+/** Cornerstone3D tools, as OHIF's cornerstone extension exposes them. */
+export const tools = () => window.cornerstoneTools;
+
+/** Study UIDs of the address bar: the current study first, priors after it. */
+export function studiesInUrl() {
+  const query = new URLSearchParams(window.location.search);
+  const found = [];
+  for (const [name, value] of query) {
+    if (name.toLowerCase() === 'studyinstanceuids') {
+      found.push(...value.split(',').filter(Boolean));
+    }
+  }
+  return found;
+}
+
+/** Load a study, and priors to show beside it, by URL: a fresh page holds nothing of the last case. */
+export function openStudy(study, priors = []) {
+  const query = new URLSearchParams([study, ...priors].map(uid => ['StudyInstanceUIDs', uid]));
+  window.location.assign(`/ohif/braintumor?${query}`);
+}

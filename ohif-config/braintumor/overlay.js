@@ -1,0 +1,59 @@
+/** Where the model was unsure: its entropy as a film of warm colours over every plane, never edited, never submitted. */
+import * as api from './api.js';
+import { attempt } from './attempt.js';
+import * as masks from './masks.js';
+import * as session from './session.js';
+import { services } from './ohif.js';
+import { sequenceOf } from './sequences.js';
+import { store } from './store.js';
+
+const ID = masks.UNCERTAINTY;
+/** Steps of entropy, dark to bright; the lowest is not drawn. After matplotlib's "inferno", even in lightness. */
+export const STEPS = [
+  [87, 16, 110],
+  [128, 37, 104],
+  [170, 51, 86],
+  [208, 72, 59],
+  [238, 105, 37],
+  [251, 155, 6],
+  [247, 209, 61],
+];
+const rows = STEPS.map((rgb, n) => ({ segment: n + 1, name: `uncertainty ${n + 1}`, rgb }));
+
+/** Entropy 0..255 -> step 0 (not drawn) to 7. */
+const toStep = Uint8Array.from({ length: 256 }, (_, entropy) => Math.min(STEPS.length, Math.floor(entropy / 32)));
+
+/** Switch the film on or off. */
+export async function toggle() {
+  const { uncertainty } = store.state;
+  if (uncertainty === 'on') {
+    masks.remove(ID);
+    store.set({ uncertainty: 'off' });
+    await session.showEverywhere();
+    return;
+  }
+  if (uncertainty === 'off') {
+    store.set({ uncertainty: 'loading' });
+    await attempt('uncertainty', draw);
+    store.set({ uncertainty: masks.exists(ID) ? 'on' : 'off' });
+  }
+}
+
+/** The film again after a new mask or a change of layout. */
+export async function refresh() {
+  if (store.state.uncertainty === 'on') {
+    await attempt('uncertainty', draw);
+  }
+}
+
+async function draw() {
+  const { study, series } = store.state;
+  const { voxels } = await api.uncertainty(study, series);
+  const { displaySetService } = services();
+  const displaySet = displaySetService.getActiveDisplaySets().find(set => set.SeriesInstanceUID === series && sequenceOf(set) !== 'none');
+  await masks.create(ID, displaySet, rows);
+  masks.write(ID, voxels, toStep);
+  await masks.show(ID, rows, session.grid().frame, { planesOnly: true });
+  masks.style(ID, { fillAlpha: 0.5, outlineWidth: 0 });
+  await session.showEverywhere(); // the brushes paint the active labelmap: it must be the tumour again
+}

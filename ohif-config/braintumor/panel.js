@@ -1,0 +1,62 @@
+/** The panel on the right: one custom element in a shadow root, so that its style and OHIF's do not meet. */
+import * as editing from './editing.js';
+import { h } from './dom.js';
+import * as keys from './keys.js';
+import * as learning from './learning.js';
+import * as overlay from './overlay.js';
+import * as session from './session.js';
+import { store } from './store.js';
+import * as viewEdit from './view-edit.js';
+import * as viewHead from './view-head.js';
+import * as viewLoop from './view-loop.js';
+import * as viewMask from './view-mask.js';
+
+export const TAG = 'braintumor-panel';
+
+/** What scrolls; messages and what becomes of the edits stay in sight below it. */
+const SCROLLS = [viewHead.head, viewHead.study, viewMask.segment, viewMask.regions, viewEdit.edit, viewLoop.training, viewLoop.history];
+const STAYS = [viewHead.notices, viewEdit.submit, viewLoop.next, () => viewHead.help(keys.help)];
+
+class Panel extends HTMLElement {
+  connectedCallback() {
+    const root = this.shadowRoot ?? this.attachShadow({ mode: 'open' });
+    const scrolls = SCROLLS.map(make => make());
+    const stays = STAYS.map(make => make());
+    const parts = [...scrolls, ...stays];
+    const style = h('link', { rel: 'stylesheet', href: new URL('./style.css', import.meta.url).href });
+    const elements = some => some.map(part => part.element);
+    const body = h('div', { className: 'panel' }, h('div', { className: 'scroll' }, ...elements(scrolls)), h('footer', {}, ...elements(stays)));
+    root.replaceChildren(style, body);
+    // OHIF's hotkeys see the host element, not the field inside it, and would take letters for commands.
+    ['keydown', 'keypress', 'keyup'].forEach(name => body.addEventListener(name, event => event.target.matches('input[type=text], select') && event.stopPropagation()));
+    const show = state => parts.forEach(part => part.update(state));
+    this.ends = [store.subscribe(show), ...parts.map(part => part.end).filter(Boolean)];
+    this.begin();
+  }
+
+  async begin() {
+    await session.start();
+    this.ends?.push(editing.followToolbar());
+    editing.linkCursors();
+    let last = store.state.mask;
+    this.ends?.push(
+      store.subscribe(({ mask }) => {
+        if (mask !== last) {
+          last = mask;
+          overlay.refresh();
+        }
+      })
+    );
+    await learning.resume();
+  }
+
+  disconnectedCallback() {
+    session.stop();
+    this.ends?.forEach(end => end());
+    this.ends = null;
+  }
+}
+
+if (!customElements.get(TAG)) {
+  customElements.define(TAG, Panel);
+}

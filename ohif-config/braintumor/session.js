@@ -1,0 +1,367 @@
+/** One study on the screen: connect, segment, load a mask, follow the edits, submit or discard them. */
+import * as api from './api.js';
+import { attempt, words } from './attempt.js';
+import * as drafts from './drafts.js';
+import * as masks from './masks.js';
+import { cornerstone, services, studiesInUrl, tools } from './ohif.js';
+import * as sequences from './sequences.js';
+import { dismiss, notify, store } from './store.js';
+
+const ID = masks.SEGMENTATION;
+const MEASURE_AFTER_MS = 120;
+const KEEP_AFTER_MS = 400;
+const FILL = 0.3; // of the tumour; only outlines while the uncertainty is shown
+const REFERENCE_ORDER = ['t1ce', 'flair', 't2', 't1']; // as the server chooses the space of its results
+
+/** What the screen holds besides the state: big arrays and timers. */
+const held = { tables: null, grid: null, displaySet: null, base: null, writing: false, counting: false, draft: '', timers: {}, undo: [] };
+
+/** Connect to the server and bring up the study of the address bar. */
+export async function start() {
+  stop();
+  const [study] = studiesInUrl();
+  held.draft = `${study}/${crypto.randomUUID?.() ?? Date.now()}`;
+  store.reset();
+  store.set({ study, strategy: localStorage.getItem('braintumor.strategy') ?? 'entropy' });
+  if (!(await connect())) {
+    return;
+  }
+  listen();
+  await attempt('load', async () => {
+    held.displaySet = await referenceSeries(study);
+    held.grid = masks.gridOf(held.displaySet);
+    store.set({ series: held.displaySet.SeriesInstanceUID });
+    await loadNewest();
+    await offerDraft();
+  });
+}
+
+/** Forget everything of the last study; OHIF destroys its labelmap itself. */
+export function stop() {
+  held.undo.splice(0).forEach(undo => undo());
+  Object.values(held.timers).forEach(clearTimeout);
+  Object.assign(held, { tables: null, grid: null, displaySet: null, base: null, writing: false, counting: false, leaving: false, timers: {} });
+}
+
+/** Ask the server who it is and what it knows about the study. */
+export async function connect() {
+  const { study } = store.state;
+  try {
+    const [about, info] = await Promise.all([api.about(), answerAbout(study)]);
+    held.tables = masks.tablesOf(about.labels);
+    store.set({ phase: 'ready', about, info });
+    dismiss('offline');
+    return true;
+  } catch (error) {
+    const problem = api.asProblem(error);
+    store.set({ phase: problem.code === 'unreachable' ? 'offline' : 'ready' });
+    notify({ key: 'offline', kind: 'error', ...words(problem), actions: [{ label: 'Try again', run: start }] });
+    return false;
+  }
+}
+
+async function answerAbout(study) {
+  const known = sequences.known(study);
+  const answer = known?.answer ?? (await api.study(study));
+  sequences.keep(study, answer);
+  return answer;
+}
+
+/** The series whose grid the mask has: T1ce if it is there. Waits until OHIF shows something. */
+async function referenceSeries(study) {
+  const { displaySetService } = services();
+  for (let tries = 0; tries < 300; tries += 1) {
+    const sets = displaySetService.getActiveDisplaySets().filter(set => set.StudyInstanceUID === study && set.imageIds?.length > 1);
+    const ranked = REFERENCE_ORDER.flatMap(name => sets.filter(set => sequences.sequenceOf(set) === name));
+    const frame = ranked[0] && masks.gridOf(ranked[0]).frame;
+    if (frame && views().some(view => view.getFrameOfReferenceUID() === frame)) {
+      return ranked[0];
+    }
+    await new Promise(resolve => setTimeout(resolve, 200));
+  }
+  throw new api.Problem({ title: 'No series to segment', detail: 'None of the images shown is T1, T1ce, T2 or FLAIR.', remedy: 'Look at the quality notes, or open another study.' });
+}
+
+/** Planes that show a volume now. */
+export function views() {
+  const { viewportGridService, cornerstoneViewportService } = services();
+  return [...viewportGridService.getState().viewports.keys()]
+    .map(id => cornerstoneViewportService.getCornerstoneViewport(id))
+    .filter(view => view?.getAllVolumeIds?.().length);
+}
+
+/** Segment the study, with progress; unsaved edits are kept as a draft and asked about first. */
+export async function segment() {
+  if (store.state.job) {
+    return;
+  }
+  await attempt('segment', async () => {
+    const job = await api.follow(await api.segment(store.state.study), told => store.set({ job: told }));
+    if (job.state === 'cancelled') {
+      notify({ key: 'segment', title: 'Segmentation cancelled' });
+      return;
+    }
+    store.set({ about: await api.about(), info: await api.study(store.state.study) });
+    if (store.state.dirty) {
+      const load = { label: 'Show it', run: () => load_('model:' + job.result?.model_version) };
+      notify({ key: 'segment', kind: 'done', title: 'Segmented', detail: 'Your unsaved edits are still shown; showing the new mask replaces them.', actions: [load] });
+    } else {
+      await loadInto(await modelMask(job));
+    }
+  });
+  store.set({ job: null });
+}
+
+/** The model's own mask if the server can name it, else the one it serves by default. */
+async function modelMask(job) {
+  const version = job.result?.model_version;
+  const { study, series } = store.state;
+  try {
+    return await api.mask(study, series, version ? `model:${version}` : undefined);
+  } catch (error) {
+    if (error.status === 404 || error.status === 422) {
+      return api.mask(study, series);
+    }
+    throw error;
+  }
+}
+
+export const cancelSegment = () => attempt('cancel', () => api.cancelJob(store.state.job.id));
+
+/** The label, which is the newest mask by a human; else the model's; else nothing. */
+async function loadNewest() {
+  const { study, series, info } = store.state;
+  const label = info.versions.find(({ kind }) => kind === 'human');
+  try {
+    await loadInto(await api.mask(study, series, label?.uid));
+  } catch (error) {
+    if (error.status !== 404 || label) {
+      throw error;
+    }
+  }
+}
+
+/** Show a stored version. Unsaved edits are asked about first. */
+export function load(version) {
+  if (store.state.dirty) {
+    const replace = { label: 'Replace them', run: () => load_(version) };
+    notify({ key: 'replace', title: 'There are unsaved edits', detail: 'Showing another version replaces them.', actions: [replace] });
+    return;
+  }
+  load_(version);
+}
+
+const load_ = version =>
+  attempt('load', async () => {
+    const { study, series } = store.state;
+    await loadInto(await api.mask(study, series, version));
+    await drafts.forget(held.draft);
+  });
+
+/** Put a mask of the server on the screen; it becomes what edits are compared with. */
+async function loadInto({ voxels, version }) {
+  await ensureLabelmap(voxels);
+  held.base = voxels;
+  put(voxels);
+  const stored = store.state.info.versions.find(({ uid }) => uid === version);
+  const kind = stored?.kind ?? (version ? 'model' : 'empty');
+  store.set({ mask: { version, kind, author: kind === 'human' ? stored.author : version?.replace('model:', 'model ') }, savedAt: null });
+  forgetHistory();
+  measureNow();
+}
+
+/** Begin with nothing, for a study that was not segmented. */
+export async function startEmpty() {
+  const [i, j, k] = held.grid.shape;
+  await attempt('load', () => loadInto({ voxels: new Uint8Array(i * j * k), version: null }));
+}
+
+async function ensureLabelmap(voxels) {
+  const [i, j, k] = held.grid.shape;
+  if (voxels.length !== i * j * k) {
+    throw new api.Problem({ title: 'The mask does not fit the images', detail: `It has ${voxels.length} voxels, the series ${i} x ${j} x ${k}.`, remedy: 'Report this: nothing was changed.' });
+  }
+  await masks.create(ID, held.displaySet, store.state.about.labels);
+  await showEverywhere();
+}
+
+/** After a change of layout, new views need the labelmap too. */
+export async function showEverywhere() {
+  const { about, segment, hidden } = store.state;
+  if (!held.grid || !masks.exists(ID)) {
+    return;
+  }
+  await masks.show(ID, about.labels, held.grid.frame);
+  masks.style(ID, { fillAlpha: store.state.uncertainty === 'off' ? FILL : 0, outlineWidth: 2 });
+  masks.activate(ID, segment);
+  hidden.forEach(index => masks.setVisible(ID, index, false));
+}
+
+function put(voxels, box) {
+  held.writing = true;
+  try {
+    masks.write(ID, voxels, held.tables.toIndex, box);
+  } finally {
+    held.writing = false;
+  }
+}
+
+/** The mask on the screen, in the server's layout. */
+export const current = () => masks.read(ID, held.tables.toValue);
+
+export const grid = () => held.grid;
+
+/** Replace a box of the mask as an edit that can be undone. */
+export function edit(voxels, box) {
+  const before = current();
+  put(voxels, box);
+  const after = current();
+  const restore = undo => {
+    put(undo ? before : after);
+    changed();
+  };
+  cornerstone().utilities.HistoryMemo.DefaultHistoryMemo.push({ restoreMemo: restore, id: ID, operationType: 'labelmap' });
+  changed();
+}
+
+function forgetHistory() {
+  const history = cornerstone().utilities.HistoryMemo.DefaultHistoryMemo;
+  history.size = history.size; // the setter empties the ring: strokes on the last mask cannot be undone on this one
+}
+
+/** Listen to brushes and to changes of layout. */
+function listen() {
+  const { Enums } = tools();
+  const target = cornerstone().eventTarget;
+  const onData = event => {
+    if (event.detail.segmentationId === ID && !held.writing) {
+      changed();
+    }
+  };
+  target.addEventListener(Enums.Events.SEGMENTATION_DATA_MODIFIED, onData);
+  held.undo.push(() => target.removeEventListener(Enums.Events.SEGMENTATION_DATA_MODIFIED, onData));
+
+  const { cornerstoneViewportService } = services();
+  const soon = () => later('layout', () => showEverywhere().catch(error => console.warn('braintumor: views', error)), 300);
+  const { unsubscribe } = cornerstoneViewportService.subscribe(cornerstoneViewportService.EVENTS.VIEWPORT_DATA_CHANGED, soon);
+  held.undo.push(unsubscribe);
+
+  const ask = event => (store.state.dirty || held.counting) && !held.leaving && event.preventDefault();
+  window.addEventListener('beforeunload', ask);
+  held.undo.push(() => window.removeEventListener('beforeunload', ask));
+}
+
+function later(name, action, delay) {
+  clearTimeout(held.timers[name]);
+  held.timers[name] = setTimeout(action, delay);
+}
+
+/** The labelmap may have changed: count soon, keep soon. Cornerstone also says so when it only redraws. */
+function changed() {
+  held.counting = true;
+  later('measure', measureNow, MEASURE_AFTER_MS);
+  later('keep', keepDraft, KEEP_AFTER_MS);
+}
+
+function measureNow() {
+  held.counting = false;
+  if (!held.grid || !masks.exists(ID)) {
+    return;
+  }
+  const volumes = masks.measure(current(), held.base, store.state.about.regions, held.grid.voxelMl);
+  store.set({ volumes, dirty: volumes.changed > 0 });
+}
+
+async function keepDraft() {
+  const { study, series, mask, dirty } = store.state;
+  try {
+    if (!dirty) {
+      await drafts.forget(held.draft);
+      store.set({ savedAt: null });
+      return;
+    }
+    const at = Date.now();
+    await drafts.keep({ id: held.draft, study, series, shape: held.grid.shape, voxels: current(), base: mask?.version ?? null, at });
+    store.set({ savedAt: at });
+  } catch (error) {
+    notify({ key: 'draft', kind: 'error', title: 'This browser does not keep your edits', detail: String(error?.message ?? error), remedy: 'Free disk space or leave private browsing, and submit soon.' });
+  }
+}
+
+async function offerDraft() {
+  const found = await drafts.find(store.state.study).catch(() => []);
+  found.filter(draft => draft.series === store.state.series && String(draft.shape) === String(held.grid.shape)).forEach(offer);
+}
+
+function offer(draft) {
+  notify({
+    key: `restore-${draft.id}`,
+    title: 'Unsaved edits were found',
+    detail: `Kept by this browser ${new Date(draft.at).toLocaleString()}, never submitted.`,
+    actions: [
+      { label: 'Restore', run: () => attempt('load', () => restore(draft)) },
+      { label: 'Delete', run: () => drafts.forget(draft.id) },
+    ],
+  });
+}
+
+async function restore(draft) {
+  if (draft.base && draft.base !== store.state.mask?.version) {
+    const { study, series } = store.state;
+    await loadInto(await api.mask(study, series, draft.base).catch(() => api.mask(study, series)));
+  }
+  if (!store.state.mask) {
+    await loadInto({ voxels: new Uint8Array(draft.voxels.length), version: null });
+  }
+  held.draft = draft.id; // further edits go on with this draft
+  edit(draft.voxels);
+}
+
+/** Store the mask at the server; the draft goes only after the server has confirmed. */
+export async function submit(annotator, { force = false } = {}) {
+  await attempt('submit', async () => {
+    const { study, series, mask } = store.state;
+    const base = mask?.kind === 'human' ? mask.version : undefined;
+    const voxels = current();
+    localStorage.setItem('braintumor.annotator', annotator);
+    try {
+      const version = await api.submit(study, { series, annotator, base, force }, voxels);
+      const info = await api.study(study);
+      held.base = voxels;
+      store.set({ info, mask: { version: version.uid, kind: 'human', author: version.author } });
+      measureNow();
+      await keepDraft();
+      notify({ key: 'submit', kind: 'done', title: 'Submitted', detail: 'The archive holds your label; the version before it is kept.' });
+    } catch (error) {
+      if (error.status !== 409 || force) {
+        throw error;
+      }
+      conflict(error, annotator);
+    }
+  });
+}
+
+function conflict(problem, annotator) {
+  const newer = problem.rest?.newer;
+  const who = newer ? `${newer.author}${newer.created ? `, ${new Date(newer.created).toLocaleString()}` : ''}` : 'Someone';
+  notify({
+    key: 'submit',
+    kind: 'error',
+    title: 'There is a newer version',
+    detail: `${who} submitted after you loaded yours. Keeping both makes yours the newest; theirs stays in the history.`,
+    actions: [{ label: 'Keep both', run: () => submit(annotator, { force: true }) }],
+  });
+}
+
+/** Go back to the mask as loaded. Undo brings the edits back while the page is open. */
+export function discard() {
+  if (held.base && store.state.dirty) {
+    edit(held.base);
+    notify({ key: 'discard', title: 'Edits discarded', detail: 'Undo (Ctrl+Z) brings them back.' });
+  }
+}
+
+/** Do not ask before the page goes: the user was told that the draft stays. */
+export function leaving() {
+  held.leaving = true;
+}

@@ -1,0 +1,77 @@
+/**
+ * The panel's state: one object, replaced field by field, listeners told once per turn.
+ *
+ * @template {object} State
+ */
+export class Store {
+  /** @param {State} initial */
+  constructor(initial) {
+    this.initial = initial;
+    this.state = { ...initial };
+    this.listeners = new Set();
+    this.told = true;
+  }
+
+  /** @param {Partial<State>} changes */
+  set(changes) {
+    Object.assign(this.state, changes);
+    if (this.told) {
+      this.told = false;
+      queueMicrotask(() => {
+        this.told = true;
+        this.listeners.forEach(listener => listener(this.state));
+      });
+    }
+  }
+
+  reset() {
+    this.set(this.initial);
+  }
+
+  /** @returns {() => void} ends the subscription */
+  subscribe(listener) {
+    this.listeners.add(listener);
+    listener(this.state);
+    return () => this.listeners.delete(listener);
+  }
+}
+
+/** Everything that the panel shows. */
+export const store = new Store({
+  phase: 'connecting', // connecting | ready | offline
+  about: null,
+  study: null, // UID
+  info: null, // the server's answer about the study
+  series: null, // UID of the series whose grid the mask has
+  mask: null, // {version, author, kind: 'model'|'human'|'empty'}
+  volumes: null,
+  dirty: false,
+  savedAt: null, // time of the last draft that the browser holds
+  segment: 1,
+  hidden: [],
+  job: null, // running segmentation
+  busy: null, // 'submit' | 'load' | 'next' | 'refine' | 'interpolate'
+  uncertainty: 'off', // off | loading | on
+  tool: null,
+  brush: 6, // radius, mm
+  refining: false,
+  training: null,
+  models: null,
+  strategy: 'entropy',
+  notices: [], // {id, kind: 'error'|'info'|'done', title, detail, remedy, actions: [{label, run}]}
+  help: false,
+});
+
+let count = 0;
+
+/** Show a message; one with the same key replaces its predecessor. */
+export function notify({ key, ...notice }) {
+  count += 1;
+  const id = key ?? `notice-${count}`;
+  store.set({ notices: [...store.state.notices.filter(other => other.id !== id), { id, kind: 'info', ...notice }] });
+}
+
+/** Take a message away. */
+export function dismiss(id) {
+  store.set({ notices: store.state.notices.filter(notice => notice.id !== id) });
+}
