@@ -106,6 +106,16 @@ def test_the_gate(before, after, passes):
     assert (Gate(tolerance=0.01, collapse=0.05).refusal(*rows) is None) == passes
 
 
+@pytest.fixture
+def one_thread():
+    """As many threads as the process of a job: the order of a sum, and so its last bits, depend on it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_killed_and_run_again_it_ends_with_the_same_weights(place):
     """A real kill -9 in the middle of training, and the same job run to its end without."""
     folder = job(place, "killed")
