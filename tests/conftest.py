@@ -4,9 +4,9 @@ import os
 
 import pytest
 from hypothesis import settings
-from tests.data import real_data
 
 from braintumor import phantom as generator
+from tests.data import real_data
 
 # The same examples in every run, so that a red build is reproducible; HYPOTHESIS_PROFILE=explore looks for new ones.
 settings.register_profile("repeatable", derandomize=True)

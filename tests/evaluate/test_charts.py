@@ -3,13 +3,13 @@
 from xml.etree import ElementTree as ET
 
 import numpy as np
-from tests.evaluate.test_summary import result
 
 from braintumor.evaluate.calibration import Reliability
 from braintumor.evaluate.charts import dice_chart, reliability_chart, spread
 from braintumor.evaluate.drawing import Drawing
 from braintumor.evaluate.summary import summarise
 from braintumor.labels import Region
+from tests.evaluate.test_summary import result
 
 SVG = "{http://www.w3.org/2000/svg}"
 

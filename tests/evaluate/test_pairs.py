@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from tests.evaluate.volumes import case_folder, save, tumour
 
 from braintumor.errors import InputNotFoundError
 from braintumor.evaluate.pairs import key_of, pair, truths
+from tests.evaluate.volumes import case_folder, save, tumour
 
 
 def paired(predictions, truth, **options):

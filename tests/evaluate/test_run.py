@@ -7,8 +7,6 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
-from tests.cli.test_cli import call
-from tests.evaluate.volumes import SHAPE, case_folder, class_probabilities, save, tumour
 
 from braintumor.errors import MissingSequenceError
 from braintumor.evaluate.model import limited
@@ -16,6 +14,8 @@ from braintumor.evaluate.pictures import picture
 from braintumor.geometry import Grid
 from braintumor.nouns import Author, Segmentation, Sequence
 from braintumor.train.run import load_case
+from tests.cli.test_cli import call
+from tests.evaluate.volumes import SHAPE, case_folder, class_probabilities, save, tumour
 
 FILES = {"cases.csv", "summary.csv", "summary.json", "dice.png", "worst.png", "report.html"}
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.measure.shapes import ellipsoid, grid
 
 from braintumor.geometry import Grid
 from braintumor.measure import axial_diameters, longest_diameter_3d_mm
+from tests.measure.shapes import ellipsoid, grid
 
 few = settings(max_examples=20, deadline=None)
 angles = st.floats(-180.0, 180.0)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
-from tests.measure.shapes import ellipsoid, grid, segmentation
 
 from braintumor.errors import GeometryError
 from braintumor.geometry import LPS_FROM_RAS, Grid, canonical
@@ -17,6 +16,7 @@ from braintumor.labels import Region
 from braintumor.measure import MIN_LESION_ML, as_dict, measure
 from braintumor.measure.atlas import load_atlas
 from braintumor.nouns import Segmentation, Severity
+from tests.measure.shapes import ellipsoid, grid, segmentation
 
 few = settings(max_examples=8, deadline=None)
 HEAD = (66.0, 84.0, 62.0)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.measure.shapes import ellipsoid, grid
 
 from braintumor.geometry import Grid
 from braintumor.measure import simpson_volume_ml, slice_areas_mm2, slice_spacing_mm, voxel_volume_ml
+from tests.measure.shapes import ellipsoid, grid
 
 few = settings(max_examples=15, deadline=None)
 

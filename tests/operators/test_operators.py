@@ -9,12 +9,11 @@ import pytest
 
 pytest.importorskip("monai.deploy", reason="needs the extra 'map' (monai-deploy-app-sdk)")
 
-from operators._runtime import LIBRARY, PACKAGE, load_cuda_runtime
-
 import operators
 from braintumor.errors import CorruptFileError
 from braintumor.pipeline import STAGES
 from operators import StageOperator, connect
+from operators._runtime import LIBRARY, PACKAGE, load_cuda_runtime
 
 # isort: split
 from holoscan.conditions import CountCondition

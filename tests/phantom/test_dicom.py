@@ -16,13 +16,13 @@ from pydicom.uid import (
     MRImageStorage,
     RLELossless,
 )
-from tests.data import counting_image, dciodvfy, tilted_grid
 
 from braintumor.errors import GeometryError, OutputError, UnusableImageError
 from braintumor.geometry import Grid, grid_from_dicom
 from braintumor.nouns import Image, Patient, Sequence
 from braintumor.phantom import Awkward, Vendor, series_uid, study_header, write_series
 from braintumor.phantom.planes import quantise
+from tests.data import counting_image, dciodvfy, tilted_grid
 
 PATIENT = Patient("P1", "Doe^Jane", "19500101", "F")
 HEADER = study_header("test", PATIENT, date(2024, 5, 6))

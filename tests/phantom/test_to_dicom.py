@@ -6,13 +6,13 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
-from tests.data import counting_image, dciodvfy
 
 from braintumor.errors import GeometryError, InputNotFoundError
 from braintumor.geometry import Grid
 from braintumor.phantom import Vendor, case_to_dicom
 from braintumor.phantom.to_dicom import legal_stack
 from braintumor.study import read
+from tests.data import counting_image, dciodvfy
 
 ORIENTATIONS = [
     (order, signs) for order in itertools.permutations(range(3)) for signs in itertools.product((1.0, -1.0), repeat=3)

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.data import tilted_grid
 
 from braintumor.geometry import LPS_FROM_RAS, Grid
 from braintumor.labels import LABELS
 from braintumor.nouns import Author, Evidence, Flag, Image, Instance, Patient, Segmentation, Sequence, Series, Severity, Study
 from braintumor.report import ReportFacts
 from braintumor.results.nifti import write_nifti
+from tests.data import tilted_grid
 
 AUTHOR = Author("model", "attention-unet", "1.2.3", "ab" * 32, "pytorch")
 WHEN = datetime(2026, 1, 2, 3, 4, 5)

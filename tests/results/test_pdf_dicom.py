@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.uid import EncapsulatedPDFStorage
-from tests.results.dicom_studies import CREATED, VARIANTS, Variant, a_mask, iod_errors, write_study
 
 from braintumor.errors import InputNotFoundError
 from braintumor.nouns import Study
 from braintumor.results.common import ResultContext, save
 from braintumor.results.encapsulated import make_pdf
+from tests.results.dicom_studies import CREATED, VARIANTS, Variant, a_mask, iod_errors, write_study
 
 PDF = b"%PDF-1.7\nhello"
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from tests.results.dicom_studies import CREATED, VARIANTS, Variant, a_mask, iod_errors, write_study
 
 from braintumor.errors import InputNotFoundError
 from braintumor.nouns import Study
 from braintumor.results.common import ResultContext, save
 from braintumor.results.sc import make_secondary_captures
+from tests.results.dicom_studies import CREATED, VARIANTS, Variant, a_mask, iod_errors, write_study
 
 AXIAL = np.random.default_rng(0).integers(0, 256, (31, 45, 3), dtype=np.uint8)
 CORONAL = np.random.default_rng(1).integers(0, 256, (20, 21, 3), dtype=np.uint8)

@@ -12,6 +12,14 @@ import SimpleITK
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.sr.codedict import codes
+
+from braintumor.errors import CorruptFileError, GeometryError, InputNotFoundError, OutputError
+from braintumor.geometry import Grid
+from braintumor.labels import ANATOMIC_REGION, LABELS, SEGMENT_CATEGORY
+from braintumor.nouns import Author, Image, Segmentation, Sequence, Series, Study
+from braintumor.phantom.dicom import Awkward
+from braintumor.results.common import ResultContext, save
+from braintumor.results.seg import SegKind, make_seg, read_seg
 from tests.results.dicom_studies import (
     CREATED,
     MODEL,
@@ -26,14 +34,6 @@ from tests.results.dicom_studies import (
     some_measurements,
     write_study,
 )
-
-from braintumor.errors import CorruptFileError, GeometryError, InputNotFoundError, OutputError
-from braintumor.geometry import Grid
-from braintumor.labels import ANATOMIC_REGION, LABELS, SEGMENT_CATEGORY
-from braintumor.nouns import Author, Image, Segmentation, Sequence, Series, Study
-from braintumor.phantom.dicom import Awkward
-from braintumor.results.common import ResultContext, save
-from braintumor.results.seg import SegKind, make_seg, read_seg
 
 
 @pytest.fixture(scope="module")

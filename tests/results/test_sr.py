@@ -7,6 +7,13 @@ import highdicom as hd
 import pydicom
 import pytest
 from pydicom.sr.codedict import codes
+
+from braintumor.errors import InputNotFoundError
+from braintumor.labels import LABELS, REGION_CODES, Region
+from braintumor.nouns import Author, Flag, Measurements, Segmentation, Severity, Study
+from braintumor.results.common import ResultContext, save
+from braintumor.results.seg import make_seg
+from braintumor.results.sr import DIAMETER_PRODUCT, MR_BRAIN, QUALITATIVE_EVALUATIONS, make_sr
 from tests.results.dicom_studies import (
     CREATED,
     MODEL,
@@ -18,13 +25,6 @@ from tests.results.dicom_studies import (
     some_measurements,
     write_study,
 )
-
-from braintumor.errors import InputNotFoundError
-from braintumor.labels import LABELS, REGION_CODES, Region
-from braintumor.nouns import Author, Flag, Measurements, Segmentation, Severity, Study
-from braintumor.results.common import ResultContext, save
-from braintumor.results.seg import make_seg
-from braintumor.results.sr import DIAMETER_PRODUCT, MR_BRAIN, QUALITATIVE_EVALUATIONS, make_sr
 
 FLAGS = (
     Flag("missing-sequence", Severity.WARNING, "T2 is missing; the network was trained for that"),

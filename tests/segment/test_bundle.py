@@ -6,12 +6,12 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from tests.segment.engines import TINY, own_model
 
 from braintumor.phantom import write_nifti
 from braintumor.segment.metadata import described
 from braintumor.segment.network import NetworkConfig
 from braintumor.segment.weights import default_folder, load
+from tests.segment.engines import TINY, own_model
 
 bundle = pytest.importorskip("monai.bundle")
 CONFIGS = ("inference.json", "evaluate.json", "train_bundle.json")

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from tests.segment.engines import own_model
 
 from braintumor.errors import EngineError, WeightsError
 from braintumor.segment import ENGINES, load_engine
@@ -14,6 +13,7 @@ from braintumor.segment.engines.pytorch import TorchEngine, folded
 from braintumor.segment.metadata import DEFAULTS
 from braintumor.segment.network import AttentionUNet, NetworkConfig
 from braintumor.segment.weights import ENVIRONMENT, default_folder, load, save
+from tests.segment.engines import own_model
 
 SIZES = ((3, 64), (1, 96), (2, 64), (5, 32))
 

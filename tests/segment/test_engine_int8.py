@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from tests.segment.engines import case_of_noise, edit, own_model
 
 from braintumor.errors import InputNotFoundError, WeightsError
 from braintumor.segment import load_engine
@@ -13,6 +12,7 @@ from braintumor.segment.engines.pytorch import TorchEngine
 from braintumor.segment.network import AttentionUNet, NetworkConfig
 from braintumor.segment.predict import single_slices
 from braintumor.segment.weights import load, load_int8, save, save_int8
+from tests.segment.engines import case_of_noise, edit, own_model
 
 METADATA = "configs/metadata.json"
 SMALLEST = NetworkConfig(channels=(16, 32))

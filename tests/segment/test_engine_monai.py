@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from tests.segment.engines import ZOO_INPUTS, case_of_noise, edit, zoo_bundle
 
 from braintumor.errors import EngineError, MissingSequenceError, UnusableImageError, WeightsError
 from braintumor.labels import Region
 from braintumor.nouns import Sequence
 from braintumor.segment import SegmentOptions, VolumeEngine, load_engine, segment
+from tests.segment.engines import ZOO_INPUTS, case_of_noise, edit, zoo_bundle
 
 nets = pytest.importorskip("monai.networks.nets")
 

@@ -5,13 +5,13 @@ import sys
 import numpy as np
 import pytest
 import torch
-from tests.segment.engines import BRATS, case_of_noise, edit, nnunet_model
 
 from braintumor.errors import EngineError, MissingSequenceError, UnusableImageError, WeightsError
 from braintumor.labels import Region
 from braintumor.nouns import Sequence
 from braintumor.segment import SegmentOptions, load_engine, segment
 from braintumor.segment.engines.nnunet import _described, _weights
+from tests.segment.engines import BRATS, case_of_noise, edit, nnunet_model
 
 PLAIN = {"background": 0, "edema": 1, "non-enhancing tumor": 2, "enhancing tumour": 3}
 

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.uid import RLELossless
-from tests.study.conftest import WriteStudy, head
 
 from braintumor import errors
 from braintumor.nouns import Patient, Sequence
 from braintumor.phantom.dicom import Awkward, StudyHeader, write_series
 from braintumor.study import inspect, read
+from tests.study.conftest import WriteStudy, head
 
 
 def refused(folder: Path, error: type[errors.BrainTumorError], *says: str) -> errors.BrainTumorError:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from tests.study.conftest import WriteStudy, head, oblique
 
 from braintumor.errors import AmbiguousSequenceError, InputNotFoundError
 from braintumor.nouns import Image, Sequence
 from braintumor.phantom.dicom import Awkward, StudyHeader, series_uid, write_series
 from braintumor.study import inspect, read
+from tests.study.conftest import WriteStudy, head, oblique
 
 Add = Callable[..., str]
 SILENT = {"ContrastBolusAgent": None, "SeriesDescription": "t1 tra", "ProtocolName": ""}

@@ -11,12 +11,12 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from tests.study.conftest import head, save_nifti
 
 from braintumor import errors
 from braintumor.geometry import LPS_FROM_RAS
 from braintumor.nouns import Sequence
 from braintumor.study import find_sequences, inspect, read
+from tests.study.conftest import head, save_nifti
 
 ALL = (Sequence.T1, Sequence.T1CE, Sequence.T2, Sequence.FLAIR)
 

@@ -24,11 +24,11 @@ from pydicom.uid import (
     MediaStorageDirectoryStorage,
     RLELossless,
 )
-from tests.study.conftest import SPACING, WriteStudy, head
 
 from braintumor.nouns import Patient, Sequence, Severity
 from braintumor.phantom.dicom import Awkward, StudyHeader, Vendor, write_series
 from braintumor.study import inspect, read
+from tests.study.conftest import SPACING, WriteStudy, head
 
 
 def test_four_series_are_found_and_come_back_voxel_for_voxel(write_study: WriteStudy, header: StudyHeader) -> None:

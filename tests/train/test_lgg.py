@@ -5,13 +5,13 @@ from itertools import permutations
 import numpy as np
 import pytest
 from skimage.transform import resize
-from tests.data import real_data
 
 from braintumor.case import prepare
 from braintumor.errors import CorruptFileError
 from braintumor.nouns import Sequence
 from braintumor.study import read
 from braintumor.train.sources import lgg
+from tests.data import real_data
 
 CHANNELS = [list(Sequence).index(sequence) for sequence in lgg.STORED]
 

@@ -6,7 +6,6 @@ import shutil
 import nibabel as nib
 import numpy as np
 import pytest
-from tests.data import real_data
 
 from braintumor.case import prepare
 from braintumor.errors import (
@@ -20,6 +19,7 @@ from braintumor.errors import (
 from braintumor.labels import Region
 from braintumor.nouns import Sequence
 from braintumor.train.sources import find_cases, patient_of, read
+from tests.data import real_data
 
 SHAPE = (34, 36, 10)
 AFFINE = np.diag([-1.0, -1.0, 3.0, 1.0])
