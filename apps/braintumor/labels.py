@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from apps.braintumor.masks import Masks, Record
 from apps.braintumor.studies import Prepared, Studies
-from braintumor.errors import BrainTumorError, InputNotFoundError, SubmissionError
+from braintumor.errors import InputNotFoundError, NewerVersionError, SubmissionError
 from braintumor.geometry import Affine, Grid
 from braintumor.labels import LABELS
 from braintumor.measure.change import change
@@ -31,10 +31,8 @@ NAME_LENGTH = 64
 """Characters of a DICOM person name component group (PS3.5 6.2, PN)."""
 
 
-class NewerVersionError(BrainTumorError):
-    """Somebody else submitted a mask of the study since the annotator opened it."""
-
-    exit_code, code, meaning = 57, "newer-version", "another annotator submitted a newer mask"
+class OvertakenError(NewerVersionError):
+    """`NewerVersionError` with the version that was faster."""
 
     def __init__(self, newer: LabelVersion) -> None:
         self.newer = newer
@@ -159,7 +157,7 @@ class Labels:
         with self._alone(study_uid):
             newest = self.human(study_uid)
             if newest is not None and base and newest.uid != base and not force:
-                raise NewerVersionError(newest)
+                raise OvertakenError(newest)
             author = Author("human", name)
             if record is not None:
                 made = record.segmentation.author

@@ -13,12 +13,13 @@ from fastapi.responses import JSONResponse
 from monailabel.interfaces.exception import MONAILabelException
 from starlette.exceptions import HTTPException
 
-from apps.braintumor.labels import NewerVersionError
+from apps.braintumor.labels import OvertakenError
 from braintumor.errors import (
     ArchiveError,
     BrainTumorError,
     BusyError,
     InputNotFoundError,
+    NewerVersionError,
     NoLabelsError,
     OutputError,
     SubmissionError,
@@ -74,7 +75,7 @@ def status_of(error: BrainTumorError) -> HTTPStatus:
 def _of_ours(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, BrainTumorError)  # noqa: S101  registered for it
     more: dict[str, Any] = {}
-    if isinstance(error, NewerVersionError):
+    if isinstance(error, OvertakenError):
         newer = error.newer
         created = newer.created.isoformat() if newer.created else None
         more["newer"] = {"uid": newer.uid, "author": newer.author, "created": created}

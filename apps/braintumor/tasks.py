@@ -13,7 +13,7 @@ from monailabel.interfaces.tasks.train import TrainTask
 from apps.braintumor import layout
 from apps.braintumor.datastore import StudyDatastore
 from apps.braintumor.workspace import Workspace
-from braintumor.errors import BrainTumorError, BusyError
+from braintumor.errors import BusyError, JobFailedError
 from braintumor.jobs import Job, State
 from braintumor.labels import LABELS
 
@@ -108,13 +108,5 @@ def finished(workspace: Workspace, job: Job, patience: float = PATIENCE_S) -> Jo
         raise BusyError("The server is busy; the mask is still being made", remedy="ask again in a minute")
     if job.state is State.CANCELLED:
         raise BusyError("The segmentation was cancelled", remedy="start it again")
-    raise JobFailedError(dict(job.problem or {}))
-
-
-class JobFailedError(BrainTumorError):
-    """What a job failed with, said again to whoever waited for it."""
-
-    exit_code, code, meaning = 58, "job-failed", "work that was waited for failed"
-
-    def __init__(self, problem: dict[str, str]) -> None:
-        super().__init__(problem.get("detail", "The work failed"), remedy=problem.get("remedy", "Try again"))
+    problem = job.problem or {}
+    raise JobFailedError(problem.get("detail", "The work failed"), remedy=problem.get("remedy", "Try again"))

@@ -164,6 +164,18 @@ class UnknownJobError(BrainTumorError):
     exit_code, code, meaning = 56, "unknown-job", "there is no such job"
 
 
+class NewerVersionError(BrainTumorError):
+    """Somebody else submitted a mask of the study since the annotator opened it."""
+
+    exit_code, code, meaning = 57, "newer-version", "another annotator submitted a newer mask"
+
+
+class JobFailedError(BrainTumorError):
+    """Work that somebody waited for failed; the message is that of the failure."""
+
+    exit_code, code, meaning = 58, "job-failed", "work that was waited for failed"
+
+
 class VisitsError(BrainTumorError):
     """The visits cannot be compared over time: one is given twice, or their order is not known."""
 
