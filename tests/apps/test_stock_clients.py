@@ -104,6 +104,7 @@ def test_a_label_that_is_elsewhere_is_refused(server, client, tmp_path):
 
 
 def test_raw_bytes_as_the_old_plug_in_sends_them(server):
+    server.segment()
     mask, _ = server.mask(server.series["t2"])
     response = server.client.put(
         "/datastore/label", params={"image": server.series["t2"]}, files={"label": ("label.bin", mask.tobytes(order="F"))}
