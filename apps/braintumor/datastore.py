@@ -10,15 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
-import numpy as np
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
 from apps.braintumor.layout import from_file
 from apps.braintumor.workspace import Workspace
 from braintumor.errors import SubmissionError
-from braintumor.geometry import LPS_FROM_RAS, Grid
-from braintumor.registry import write_json
+from braintumor.files import write_json, write_nifti
 
 UNNAMED = "MONAI Label client"
 """Author of a label whose client says nobody's name."""
@@ -76,14 +73,14 @@ class StudyDatastore(Datastore):  # type: ignore[misc]  # MONAI Label is untyped
         path = self._files / f"{series_uid}-{fingerprint}.nii.gz"
         if not path.exists():
             series, _ = self._work.studies.prepared(study_uid).series(series_uid)
-            _write_nifti(series.image.voxels, series.image.grid, path)
+            write_nifti(path, series.image.voxels, series.image.grid)
         return str(path)
 
     def get_image_info(self, image_id: str) -> dict[str, Any]:
         entry, series = self._work.studies.locate(image_id)
         facts = self._work.studies.facts(entry.uid)
         used = {f.sequence.value: uid for uid, f in facts.series.items() if f.sequence is not None}
-        first = series.uid if series is not None else used.get("t1ce") or next(iter(used.values()), "")
+        first = series.uid if series is not None else next(iter(facts.references), "")
         info = {
             "StudyInstanceUID": entry.uid,
             "SeriesInstanceUID": first,
@@ -124,7 +121,7 @@ class StudyDatastore(Datastore):  # type: ignore[misc]  # MONAI Label is untyped
         mask, _ = self._work.labels.mask(study_uid, series_uid, version)
         path = self._files / f"{series_uid}-{version.replace(':', '-')}.nii.gz"
         if version.startswith("model:") or not path.exists():
-            _write_nifti(mask.mask, mask.grid, path)
+            write_nifti(path, mask.mask, mask.grid)
         return str(path)
 
     def get_label_info(self, label_id: str, label_tag: str) -> dict[str, Any]:
@@ -216,9 +213,3 @@ class StudyDatastore(Datastore):  # type: ignore[misc]  # MONAI Label is untyped
 
 def _tag(tag: Any) -> str:
     return str(getattr(tag, "value", tag) or DefaultLabelTag.FINAL.value)
-
-
-def _write_nifti(voxels: np.ndarray[Any, Any], grid: Grid, path: Path) -> None:
-    aside = path.with_name(f".{threading.get_ident()}-{path.name}")
-    nib.save(nib.Nifti1Image(np.asarray(voxels), LPS_FROM_RAS @ grid.affine), aside)
-    aside.replace(path)

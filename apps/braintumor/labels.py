@@ -16,11 +16,11 @@ import numpy.typing as npt
 from apps.braintumor.masks import Masks, Record
 from apps.braintumor.studies import Prepared, Studies
 from braintumor.errors import InputNotFoundError, NewerVersionError, SubmissionError
+from braintumor.files import write_json
 from braintumor.geometry import Affine, Grid
 from braintumor.labels import LABELS
 from braintumor.measure.change import change
 from braintumor.nouns import Author, Segmentation
-from braintumor.registry import write_json
 from braintumor.results.common import ResultContext
 from braintumor.results.seg import make_seg, read_seg
 from braintumor.segment import on_grid
@@ -164,7 +164,7 @@ class Labels:
                 author = Author("human", name, made.version, made.checksum, made.engine)
             segmentation = Segmentation(mask, series.image.grid, author)
             created = datetime.now().replace(microsecond=0)
-            context = ResultContext.of(prepared.study, segmentation, datetime.now())
+            context = ResultContext.of(prepared.study, segmentation, created)
             dataset = make_seg(prepared.study, segmentation, None, context, series=series)
             self._studies.store.store([dataset])
         uid = str(dataset.SOPInstanceUID)

@@ -16,13 +16,14 @@ import numpy.typing as npt
 
 from apps.braintumor.studies import from_bytes
 from braintumor.errors import SubmissionError
+from braintumor.files import write_nifti
 from braintumor.geometry import LPS_FROM_RAS, Affine, Grid, canonical
 from braintumor.labels import LABELS
 
 GZIP = b"\x1f\x8b"
 
 
-def write_nrrd(mask: npt.NDArray[np.uint8], grid: Grid, *, compress: bool) -> Path:
+def temporary_nrrd(mask: npt.NDArray[np.uint8], grid: Grid, *, compress: bool) -> Path:
     """A temporary NRRD file in LPS; whoever takes it deletes it."""
     handle, name = tempfile.mkstemp(suffix=".nrrd")
     os.close(handle)
@@ -37,11 +38,11 @@ def write_nrrd(mask: npt.NDArray[np.uint8], grid: Grid, *, compress: bool) -> Pa
     return Path(name)
 
 
-def write_nifti(mask: npt.NDArray[np.uint8], grid: Grid) -> Path:
+def temporary_nifti(mask: npt.NDArray[np.uint8], grid: Grid) -> Path:
     """A temporary compressed NIfTI file; whoever takes it deletes it."""
     handle, name = tempfile.mkstemp(suffix=".nii.gz")
     os.close(handle)
-    nib.save(nib.Nifti1Image(mask, LPS_FROM_RAS @ grid.affine), name)
+    write_nifti(Path(name), mask, grid)
     return Path(name)
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from braintumor.errors import BusyError, NoLabelsError, SubmissionError, UnknownJobError
+from braintumor.files import write_json
 from braintumor.jobs import Report, Urgency
 from braintumor.labels import Region
 from braintumor.learn import (
@@ -38,7 +39,6 @@ from braintumor.learn import (
     write_job,
 )
 from braintumor.measure.change import change
-from braintumor.registry import write_json
 from braintumor.store import StudyEntry
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ STRATEGIES: Mapping[str, str] = {
 }
 """Strategies offered, of `braintumor.learn.STRATEGIES`, and each in a person's words."""
 
-NEEDS: Mapping[str, tuple[str, ...]] = {"tta": ("tta",), "dropout": ("dropout",), "diverse": ("entropy", "feature")}
+NEEDS: Mapping[str, tuple[str, ...]] = {"tta": ("tta",), "dropout": ("dropout",), "diverse": ("feature",)}
 """What has to be computed for a strategy beyond the entropy that every segmentation gives."""
 
 GRACE_S = 10.0
@@ -187,18 +187,16 @@ class Learning:
                 before = read_status(folder)
                 self._end(folder)
                 if read_status(folder).state == "cancelled":  # by us, not by a person: to be taken up again
-                    from braintumor.registry import write_json
-
                     write_json(folder / "status.json", replace(before, state="pending").as_dict())
 
     def _scores(self, entry: StudyEntry) -> Scores | None:
         """What the served model's uncertainty of the study is, as far as it was computed."""
-        record = self._work.masks.known(entry)
-        if record is None:
+        entropy = self._work.masks.entropy(entry)
+        if entropy is None:
             return None
         path = self._scored / f"{self._work.masks.key(entry)}.json"
         further = Scores.from_dict(json.loads(path.read_text())) if path.exists() else Scores()
-        return replace(further, entropy=record.entropy)
+        return replace(further, entropy=entropy)
 
     def _reviewed(self, entry: StudyEntry) -> Scores | None:
         """How far the newest label is from what the served model says."""
@@ -213,7 +211,7 @@ class Learning:
             scores = self._scores(entry)
             if scores is None:
                 self._work.masks.segment(entry.uid, Urgency.BACKGROUND)
-            if methods and (scores is None or any(not getattr(scores, method) for method in methods)):
+            if methods and (scores is None or any(getattr(scores, method) in (None, ()) for method in methods)):
                 work = partial(self._compute, entry, methods)
                 key = f"score {self._work.masks.key(entry)} {methods}"
                 self._work.jobs.submit("score", entry.uid, work, key=key, urgency=Urgency.BACKGROUND)
@@ -303,7 +301,7 @@ class Learning:
         if state == "failed" and problem is None:
             problem = {
                 "title": "The training ended unexpectedly",
-                "remedy": "Start it again; it goes on where it was",
+                "remedy": "Start it again; the served model is unchanged. Its folder's log.txt says how far it came",
                 "code": "job-failed",
             }
         return {

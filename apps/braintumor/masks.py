@@ -16,13 +16,14 @@ import numpy as np
 from apps.braintumor.studies import Prepared, Studies, to_bytes
 from braintumor import measure as measure_stage
 from braintumor.errors import InputNotFoundError
+from braintumor.files import write_json
 from braintumor.geometry import Affine, Grid
 from braintumor.jobs import Job, Jobs, Report, Urgency
 from braintumor.labels import Region, values_of
 from braintumor.learn.scores import around
 from braintumor.measure.table import as_dict
 from braintumor.nouns import Author, Flag, Segmentation, Severity, Voxels
-from braintumor.registry import Registry, Version, write_json
+from braintumor.registry import Registry, Version
 from braintumor.segment import AnyEngine, Probabilities, decide, load_engine, on_grid, probabilities
 from braintumor.store import StudyEntry
 
@@ -85,6 +86,7 @@ class Masks:
         self._engine: tuple[str, AnyEngine] | None = None
         self._probabilities: OrderedDict[str, Probabilities] = OrderedDict()
         self._records: OrderedDict[str, Record] = OrderedDict()
+        self._entropies: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def segment(self, study_uid: str, urgency: Urgency = Urgency.PERSON) -> Job:
@@ -110,9 +112,23 @@ class Masks:
         entry = study if isinstance(study, StudyEntry) else self._studies.store.study(study)
         return self._load(_key(entry, self._registry.current()))
 
-    def engine(self) -> AnyEngine:
-        """The engine with the served model; made again when another version is served."""
-        version = self._registry.current()
+    def entropy(self, entry: StudyEntry) -> float | None:
+        """`Record.entropy` without the mask, for lists of many studies; None if the model was not asked."""
+        key = self.key(entry)
+        with self._lock:
+            found = self._entropies.get(key)
+        if found is None:
+            path = self._folder / f"{key}.json"
+            if not path.exists():
+                return None
+            found = float(json.loads(path.read_text())["entropy"])
+            with self._lock:
+                self._entropies[key] = found
+        return found
+
+    def engine(self, version: Version | None = None) -> AnyEngine:
+        """The engine with a version, by default the served one; made again when another version is asked for."""
+        version = version or self._registry.current()
         with self._lock:
             if self._engine is None or self._engine[0] != version.checksum:
                 self._engine = (version.checksum, load_engine(self._engine_name, version.folder))
@@ -120,27 +136,29 @@ class Masks:
 
     def probabilities(self, study_uid: str, prepared: Prepared) -> Probabilities:
         """Class probabilities of the served model, from memory or made again."""
-        key = self._key(study_uid, self._registry.current())
+        version = self._registry.current()
+        key = self._key(study_uid, version)
         with self._lock:
             found = self._probabilities.get(key)
         if found is None:
-            found = probabilities(prepared.case, self.engine())
+            found = probabilities(prepared.case, self.engine(version))
             self._hold(key, found)
         return found
 
     def _segment(self, study_uid: str, report: Report) -> Mapping[str, Any]:
-        key = self._key(study_uid, self._registry.current())
-        record = self._load(key) or self._make(study_uid, key, report)
+        version = self._registry.current()  # once: another may be published meanwhile
+        record = self._load(self._key(study_uid, version)) or self._make(study_uid, version, report)
         return {
             "measurements": record.measurements,
             "model_version": record.model_version,
             "flags": [asdict(flag) for flag in record.flags],
         }
 
-    def _make(self, study_uid: str, key: str, report: Report) -> Record:
+    def _make(self, study_uid: str, version: Version, report: Report) -> Record:
+        key = self._key(study_uid, version)
         prepared = self._studies.prepared(study_uid, report)
         report("engine", 0.0)
-        engine = self.engine()
+        engine = self.engine(version)
         found = probabilities(prepared.case, engine, progress=lambda share: report("segment", share))
         segmentation = decide(prepared.case, found, engine)
         report("measure", 0.0)

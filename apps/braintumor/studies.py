@@ -16,10 +16,10 @@ import numpy as np
 from braintumor import case as case_stage
 from braintumor import study as study_stage
 from braintumor.errors import InputNotFoundError, SubmissionError
+from braintumor.files import write_json
 from braintumor.geometry import Affine, Grid
 from braintumor.jobs import Report
-from braintumor.nouns import Case, Flag, Sequence, Series, Severity, Study
-from braintumor.registry import write_json
+from braintumor.nouns import REFERENCE_ORDER, Case, Flag, Sequence, Series, Severity, Study
 from braintumor.store import SeriesEntry, StudyEntry, StudyStore
 
 PREPARED = 2
@@ -49,6 +49,12 @@ class StudyFacts:
 
     series: Mapping[str, SeriesFacts]
     flags: tuple[Flag, ...]
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """UIDs of the series in use; results are written on the first."""
+        used = {facts.sequence: uid for uid, facts in self.series.items()}
+        return tuple(used[sequence] for sequence in REFERENCE_ORDER if sequence in used)
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,8 @@ from braintumor.jobs import Job, State
 from braintumor.labels import LABELS
 
 MODEL = "brain_tumour"
+VALUES = {label.name.lower(): label.value for label in LABELS}
+COLOURS = {label.name.lower(): list(label.rgb) for label in LABELS}
 PATIENCE_S = 600.0
 """How long a stock client's request waits for its mask (its own time-out is no longer)."""
 
@@ -28,7 +30,7 @@ class SegmentTask(InferTask):  # type: ignore[misc]  # MONAI Label is untyped
     def __init__(self, workspace: Workspace, datastore: StudyDatastore) -> None:
         super().__init__(
             type=InferType.SEGMENTATION,
-            labels={label.name.lower(): label.value for label in LABELS},
+            labels=dict(VALUES),
             dimension=3,
             description="Necrotic core, oedema and enhancing tumour from T1, T1ce, T2 and FLAIR of one study",
         )
@@ -38,8 +40,7 @@ class SegmentTask(InferTask):  # type: ignore[misc]  # MONAI Label is untyped
         return True
 
     def config(self) -> dict[str, Any]:
-        version = self._work.registry.current()
-        return {"model_version": version.version, "label_colors": {label.name.lower(): list(label.rgb) for label in LABELS}}
+        return {"model_version": self._work.registry.current().version, "label_colors": COLOURS}
 
     def __call__(self, request: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """Answer ``image`` with a mask file in the format of ``result_extension``, and with what was measured."""
@@ -47,13 +48,12 @@ class SegmentTask(InferTask):  # type: ignore[misc]  # MONAI Label is untyped
         job = finished(self._work, self._work.masks.segment(study_uid))
         mask, version = self._work.labels.mask(study_uid, series_uid)
         if str(request.get("result_extension", ".nii.gz")) == ".nrrd":
-            file = layout.write_nrrd(mask.mask, mask.grid, compress=bool(request.get("result_compress", False)))
+            file = layout.temporary_nrrd(mask.mask, mask.grid, compress=bool(request.get("result_compress", False)))
         else:
-            file = layout.write_nifti(mask.mask, mask.grid)
+            file = layout.temporary_nifti(mask.mask, mask.grid)
         facts = dict(job.result or {})
         seconds = (job.ended or 0.0) - (job.started or 0.0)
-        names = {label.name.lower(): label.value for label in LABELS}
-        return str(file), {"label_names": names, "version": version, "latencies": {"total": round(seconds, 2)}, **facts}
+        return str(file), {"label_names": VALUES, "version": version, "latencies": {"total": round(seconds, 2)}, **facts}
 
 
 class Retraining(TrainTask):  # type: ignore[misc]

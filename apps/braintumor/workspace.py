@@ -12,6 +12,7 @@ from apps.braintumor.labels import Labels
 from apps.braintumor.learning import Learning
 from apps.braintumor.masks import Masks
 from apps.braintumor.studies import Studies
+from braintumor.errors import InputNotFoundError
 from braintumor.jobs import Jobs
 from braintumor.registry import Registry
 from braintumor.store import StudyStore, open_store
@@ -64,10 +65,16 @@ class Settings:
             model=Path(model) if model else None,
             engine=value("engine", "auto"),
             replay=Path(replay) if replay else None,
-            steps=int(value("steps", "200")),
+            steps=_count("steps", value("steps", "200")),
             user=value("dicomweb_user") or os.environ.get("MONAI_LABEL_DICOMWEB_USERNAME", ""),
             password=value("dicomweb_password") or os.environ.get("MONAI_LABEL_DICOMWEB_PASSWORD", ""),
         )
+
+
+def _count(key: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise InputNotFoundError(f"The setting {key} is no number of at least 1", remedy=f"Give --conf {key} 200, for example")
+    return int(text)
 
 
 def _own_folder(studies: str) -> Path:

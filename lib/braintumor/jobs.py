@@ -87,6 +87,7 @@ class _Entry:
     job: Job
     key: str
     work: Work | None
+    urgency: Urgency
     unwanted: bool = False
 
 
@@ -129,7 +130,7 @@ class Jobs:
             if self._closed or waiting >= self._limit:
                 raise BusyError("too much work is waiting already", remedy="try again in a few minutes")
             job = Job(uuid.uuid4().hex, kind, subject)
-            self._entries[job.id] = _Entry(job, key, work)
+            self._entries[job.id] = _Entry(job, key, work, urgency)
             self._queue(job.id, urgency)
             self._forget()
             self._changed.notify_all()
@@ -184,7 +185,8 @@ class Jobs:
 
     def _hasten(self, entry: _Entry, urgency: Urgency) -> None:
         """A person now waits for what was queued in the background: it moves up (its older place finds it done)."""
-        if entry.job.state is State.PENDING and urgency is Urgency.PERSON:
+        if entry.job.state is State.PENDING and urgency is Urgency.PERSON and entry.urgency is not urgency:
+            entry.urgency = urgency
             self._queue(entry.job.id, urgency)
 
     def _forget(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from braintumor.errors import BusyError, OutputError, UnknownVersionError, WeightsError
+from braintumor.files import sync_folder, write_json
 from braintumor.nouns import Flag, Severity
 from braintumor.segment import weights
 from braintumor.segment.weights import default_folder
@@ -261,10 +261,10 @@ class Registry:
             facts = {"made": made.isoformat(), "checksum": checksum, "parent": parent.version, "evidence": evidence}
             write_json(incoming / _FACTS, facts)
             for path in incoming.rglob("*"):
-                _sync(path)
-            _sync(incoming)
+                sync_folder(path)
+            sync_folder(incoming)
             incoming.replace(place / name)
-            _sync(place)
+            sync_folder(place)
         return Version(name, place / name, checksum, made, parent.version, evidence)
 
     @contextmanager
@@ -276,25 +276,6 @@ class Registry:
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON so that a reader sees the old file or the new one, and the new one survives a power cut."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with partial.open("w") as file:
-        file.write(json.dumps(content, indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

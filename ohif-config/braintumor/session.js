@@ -11,7 +11,6 @@ const ID = masks.SEGMENTATION;
 const MEASURE_AFTER_MS = 120;
 const KEEP_AFTER_MS = 400;
 const FILL = 0.3; // of the tumour; only outlines while the uncertainty is shown
-const REFERENCE_ORDER = ['t1ce', 'flair', 't2', 't1']; // as the server chooses the space of its results
 
 /** What the screen holds besides the state: big arrays and timers. */
 const held = { tables: null, grid: null, displaySet: null, base: null, writing: false, counting: false, draft: '', timers: {}, undo: [] };
@@ -72,7 +71,7 @@ async function referenceSeries(study) {
   const { displaySetService } = services();
   for (let tries = 0; tries < 300; tries += 1) {
     const sets = displaySetService.getActiveDisplaySets().filter(set => set.StudyInstanceUID === study && set.imageIds?.length > 1);
-    const ranked = REFERENCE_ORDER.flatMap(name => sets.filter(set => sequences.sequenceOf(set) === name));
+    const ranked = store.state.info.references.flatMap(uid => sets.filter(set => set.SeriesInstanceUID === uid));
     const frame = ranked[0] && masks.gridOf(ranked[0]).frame;
     if (frame && views().some(view => view.getFrameOfReferenceUID() === frame)) {
       return ranked[0];

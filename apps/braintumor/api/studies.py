@@ -41,6 +41,7 @@ def one(work: Work, study: str) -> dict[str, Any]:
             }
             for uid, f in facts.series.items()
         },
+        "references": list(facts.references),
         "flags": of_flags((*work.registry.current().flags, *flags)),
         "versions": [of_version(v) for v in work.labels.versions(study)],
         "priors": [{"uid": p.uid, "date": p.date.isoformat() if p.date else None} for p in work.store.priors(study)],
@@ -63,14 +64,14 @@ def measurements(work: Work, study: str) -> dict[str, Any]:
 
 
 def _line(work: Workspace, entry: StudyEntry) -> dict[str, Any]:
-    record = work.masks.known(entry)
+    entropy = work.masks.entropy(entry)
     labelled = work.labels.human(entry) is not None
     return {
         "uid": entry.uid,
         "date": entry.date.isoformat() if entry.date else None,
         "description": entry.description,
         "patient": {"id": entry.patient_id, "name": entry.patient_name},
-        "state": "labelled" if labelled else "model" if record else "unlabelled",
-        "score": None if record is None else round(record.entropy, 4),
+        "state": "labelled" if labelled else "unlabelled" if entropy is None else "model",
+        "score": None if entropy is None else round(entropy, 4),
         "series": len(entry.series),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Annotated
 
@@ -38,11 +39,15 @@ def serve(
         import uvicorn
         from monailabel.config import settings
 
-        from apps.braintumor import upstream
+        app = importlib.util.find_spec("apps.braintumor")
     except ImportError as error:
         raise EngineError("The server is not installed", remedy="Install braintumor[server]") from error
+    if app is None or not app.submodule_search_locations:
+        raise EngineError(
+            "The server's app is not installed", remedy="Install the braintumor wheel, or run from its repository"
+        )
     values = {"state": state, "model": model, "engine": engine, "replay": replay, "steps": steps}
-    settings.MONAI_LABEL_APP_DIR = str(Path(upstream.__file__).parent)
+    settings.MONAI_LABEL_APP_DIR = str(Path(app.submodule_search_locations[0]))
     settings.MONAI_LABEL_STUDIES = studies if is_url(studies) else str(_folder(studies))
     settings.MONAI_LABEL_APP_CONF = {key: str(value) for key, value in values.items() if value is not None}
     console.out.print(f"Serving [bold]{studies}[/] at [bold]http://{host}:{port}/[/]   (stop with Ctrl+C)", soft_wrap=True)

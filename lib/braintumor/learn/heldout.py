@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from braintumor.errors import CorruptFileError
-from braintumor.registry import write_json
+from braintumor.files import write_json
 
 RULE = (
     "A patient is held out if SHA-256(salt + patient), as a fraction of its range, is below the share. If that holds out "

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from braintumor.errors import BusyError, InputNotFoundError, OutputError
+from braintumor.files import write_json
 from braintumor.learn.gate import Gate, Verdict
-from braintumor.registry import write_json
 from braintumor.train.loop import TrainConfig
 
 TUNE: dict[str, Any] = {

@@ -15,13 +15,14 @@ from typing import Any
 import torch
 
 from braintumor.errors import BrainTumorError, BusyError, InputNotFoundError, NoLabelsError, OutputError
+from braintumor.files import write_json
 from braintumor.labels import Region
 from braintumor.learn.examples import prepare, read_example, read_identity, write_example
 from braintumor.learn.gate import Row, Verdict, mean, measure_all
 from braintumor.learn.heldout import divide
 from braintumor.learn.job import Job, Reporter, Source, Status, alone, read_job
 from braintumor.learn.mixture import Replay, mixture, on_disk
-from braintumor.registry import Registry, Version, write_json
+from braintumor.registry import Registry, Version
 from braintumor.segment import load_engine, weights
 from braintumor.train.data import Slices, from_slice_files
 from braintumor.train.loop import StoppedError, train

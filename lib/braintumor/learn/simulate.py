@@ -11,13 +11,13 @@ from typing import Any
 
 import torch
 
+from braintumor.files import write_json
 from braintumor.labels import Region
 from braintumor.learn.examples import Example, read_example, read_identity, write_example
 from braintumor.learn.gate import Row, mean, measure_all
 from braintumor.learn.mixture import mixture, on_disk
 from braintumor.learn.scores import Scores, score
 from braintumor.learn.select import STRATEGIES, Candidate, order
-from braintumor.registry import write_json
 from braintumor.segment import load_engine, weights
 from braintumor.segment.network import NetworkConfig
 from braintumor.train.loop import TrainConfig, train

@@ -7,6 +7,7 @@ unsure of travels along as `Flag`, so nothing clinical is decided silently.
 from braintumor.nouns.case import Alignment, Author, Case, Segmentation
 from braintumor.nouns.result import Diameters, Finding, Findings, Lesion, Measurements, RegionMeasurement, Results
 from braintumor.nouns.study import (
+    REFERENCE_ORDER,
     Evidence,
     Flag,
     Image,
@@ -22,6 +23,7 @@ from braintumor.nouns.study import (
 from braintumor.nouns.track import Appearance, Estimate, LesionState, Track, VisitAlignment
 
 __all__ = [
+    "REFERENCE_ORDER",
     "Alignment",
     "Appearance",
     "Author",

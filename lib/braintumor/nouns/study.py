@@ -37,6 +37,10 @@ class Sequence(StrEnum):
         return {"t1": "T1", "t1ce": "T1ce", "t2": "T2", "flair": "FLAIR"}[self.value]
 
 
+REFERENCE_ORDER = (Sequence.T1CE, Sequence.FLAIR, Sequence.T2, Sequence.T1)
+"""Whose space results are written in, and what visits are aligned on: the first of these that is there."""
+
+
 class Severity(StrEnum):
     """How much a flag matters to whoever reads the result."""
 
@@ -180,7 +184,7 @@ class Study:
     @property
     def reference(self) -> Series:
         """The series whose space results are written in: T1ce, else the first present of FLAIR, T2, T1."""
-        for sequence in (Sequence.T1CE, Sequence.FLAIR, Sequence.T2, Sequence.T1):
+        for sequence in REFERENCE_ORDER:
             if sequence in self.series:
                 return self.series[sequence]
         raise ValueError("a study without series has no reference")

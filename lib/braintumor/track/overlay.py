@@ -7,11 +7,10 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 
 from braintumor.geometry import canonical
-from braintumor.nouns import Segmentation
+from braintumor.nouns import REFERENCE_ORDER, Segmentation
 from braintumor.report.canvas import Panel, beside, with_legend
 from braintumor.report.views import AXIAL, Scene, grey
 from braintumor.track.timeline import GROWTH, SHRINKAGE, UNCHANGED, Timeline
-from braintumor.track.visits import PREFERRED
 
 COLOURS = {GROWTH: (222, 73, 60), SHRINKAGE: (66, 133, 205), UNCHANGED: (240, 200, 80)}
 NAMES = {GROWTH: "Growth", SHRINKAGE: "Shrinkage", UNCHANGED: "Tumour at both visits"}
@@ -25,7 +24,7 @@ def overlay(timeline: Timeline) -> Pillow.Image:
     current = timeline.visits[-1]
     scene = Scene.of(current.case, Segmentation(current.segmentation.mask, current.case.grid, current.segmentation.author))
     turned = canonical(current.case.grid).apply(timeline.change_map)
-    sequence = scene.first(*PREFERRED)
+    sequence = scene.first(*REFERENCE_ORDER)
     panels = []
     for index in _most_changed(turned):
         view = scene.views({AXIAL: index}, _HEIGHT_PX)[0]

@@ -8,17 +8,14 @@ from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
-
-import nibabel as nib
-import numpy as np
 
 from braintumor import case as case_stage
 from braintumor import segment as segment_stage
 from braintumor import study as study_stage
 from braintumor.case import PrepareOptions
 from braintumor.errors import CorruptFileError
-from braintumor.geometry import LPS_FROM_RAS, Grid
+from braintumor.files import write_nifti
+from braintumor.geometry import Grid
 from braintumor.nouns import Flag, Image, Results, Severity, Study
 from braintumor.report.findings import gather_flags
 from braintumor.results.output import appearing, check_output
@@ -108,7 +105,9 @@ def run(sources: Seq[str | Path], out: Path, options: TrackOptions = TrackOption
         studies.append(study_stage.read(source, require=1 if note.mask else study_stage.MINIMUM))
     flags = check_patients(studies, force=options.force)
     check_different(studies)
-    in_order([_bare(study, note) for study, note in zip(studies, notes, strict=True)])  # before minutes of work
+    in_order(
+        [_Dated(note.date or study.study_date) for study, note in zip(studies, notes, strict=True)]
+    )  # before minutes of work
     engine = None if all(note.mask for note in notes) else segment_stage.load_engine(options.engine, options.model)
     visits = []
     for n, (study, note) in enumerate(zip(studies, notes, strict=True)):
@@ -141,7 +140,7 @@ def write(timeline: Timeline, out: Path) -> Results:
         (folder / "trend.svg").write_text(chart.svg(), encoding="utf-8")
         outputs["trend"] = ("trend.png", "trend.svg")
         grid = timeline.visits[-1].case.grid
-        _save(folder / "change-map.nii.gz", timeline.change_map, grid)
+        write_nifti(folder / "change-map.nii.gz", timeline.change_map, grid)
         overlay(timeline).save(folder / "change-overlay.png")
         outputs["change"] = ("change-map.nii.gz", "change-overlay.png")
         outputs["prior"] = tuple(_write_priors(timeline, folder, grid))
@@ -158,14 +157,8 @@ def _write_priors(timeline: Timeline, folder: Path, grid: Grid) -> list[str]:
         sequence = common_sequence(timeline.visits[-1], visit)
         image = sampled(Image(visit.case.display[sequence], visit.case.grid), grid, alignment.transform)
         names.append(f"prior-{n}.nii.gz")
-        _save(folder / names[-1], image, grid)
+        write_nifti(folder / names[-1], image, grid)
     return names
-
-
-def _save(path: Path, voxels: Any, grid: Grid) -> None:
-    image: Any = nib.Nifti1Image(np.asarray(voxels), LPS_FROM_RAS @ grid.affine)
-    image.header.set_xyzt_units("mm")
-    nib.save(image, path)
 
 
 def _visit(study: Study, note: VisitNotes, engine: AnyEngine | None, options: PrepareOptions) -> Visit:
@@ -178,11 +171,11 @@ def _visit(study: Study, note: VisitNotes, engine: AnyEngine | None, options: Pr
     return Visit(study, case, found, note.date or study.study_date, note.preoperative, note.steroid_mg, note.clinical)
 
 
-def _bare(study: Study, note: VisitNotes) -> Any:
+@dataclass(frozen=True, slots=True)
+class _Dated:
     """As much of a visit as its place in time needs."""
-    from types import SimpleNamespace
 
-    return SimpleNamespace(date=note.date or study.study_date)
+    date: date | None
 
 
 def _named(number: int, visit: Visit) -> tuple[Flag, ...]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass
 from datetime import date
+from typing import Protocol, TypeVar
 
 from braintumor.errors import MissingSequenceError, PatientMismatchError, VisitsError
-from braintumor.nouns import Case, Flag, Segmentation, Sequence, Severity, Study
+from braintumor.nouns import REFERENCE_ORDER, Case, Flag, Segmentation, Sequence, Severity, Study
 from braintumor.track.rano import Clinical
-
-PREFERRED = (Sequence.T1CE, Sequence.FLAIR, Sequence.T2, Sequence.T1)
-"""Sequences to align visits on, best first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +78,18 @@ def check_different(studies: Seq[Study]) -> None:
         contents.add(content)
 
 
-def in_order(visits: Seq[Visit]) -> tuple[tuple[Visit, ...], tuple[Flag, ...]]:
+class Dated(Protocol):
+    """Something that has a place in time."""
+
+    @property
+    def date(self) -> date | None:
+        """None if not known."""
+
+
+_Dated = TypeVar("_Dated", bound=Dated)
+
+
+def in_order(visits: Seq[_Dated]) -> tuple[tuple[_Dated, ...], tuple[Flag, ...]]:
     """Visits oldest first, and what the reader should know of their dates.
 
     Parameters
@@ -123,7 +132,7 @@ def common_sequence(current: Visit, prior: Visit) -> Sequence:
     MissingSequenceError
         If there is none.
     """
-    for sequence in PREFERRED:
+    for sequence in REFERENCE_ORDER:
         if sequence in current.case.present and sequence in prior.case.present:
             return sequence
     raise MissingSequenceError(

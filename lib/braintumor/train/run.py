@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
-
 from braintumor import case as case_stage
 from braintumor import study as study_stage
 from braintumor.errors import InputNotFoundError
-from braintumor.geometry import LPS_FROM_RAS
+from braintumor.files import write_nifti
 from braintumor.labels import Region
 from braintumor.nouns import Case, Segmentation
 from braintumor.segment import load_engine, on_grid, segment
@@ -154,9 +152,7 @@ def _predict(cases: Sequence[Path], model: Path, folder: Path) -> None:
     for path in cases:
         study = study_stage.read(path)
         found = on_grid(segment(case_stage.prepare(study), engine), study.reference.image.grid)
-        partial = folder / f"partial.{path.name}.nii.gz"
-        nib.save(nib.Nifti1Image(found.mask, LPS_FROM_RAS @ found.grid.affine), partial)
-        partial.replace(folder / f"{path.name}.nii.gz")
+        write_nifti(folder / f"{path.name}.nii.gz", found.mask, found.grid)
 
 
 def _agreement(case: Path, prediction: Path) -> list[float | None]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from braintumor.errors import OutputError
+from braintumor.files import sync_folder
 from braintumor.store.folder.facts import FileFacts
 
 INCOMING = ".braintumor-incoming"
@@ -49,7 +50,7 @@ def keep(root: Path, arrivals: Sequence[Arrival]) -> list[FileFacts]:
         kept = [_place(path, arrival.facts) for path, arrival in zip(aside, arrivals, strict=True)]
         for folder in {facts.path.parent for facts in kept}:
             for part in (folder, folder.parent, root):
-                _sync(part)
+                sync_folder(part)
         return kept
     except OSError as error:
         raise OutputError(
@@ -86,11 +87,3 @@ def _place(aside: Path, facts: FileFacts) -> FileFacts:
     aside.replace(facts.path)
     status = facts.path.stat()
     return replace(facts, stamp=(status.st_mtime_ns, status.st_size))
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
