@@ -145,9 +145,13 @@ class Masks:
             self._hold(key, found)
         return found
 
-    def _segment(self, study_uid: str, report: Report) -> Mapping[str, Any]:
+    def made(self, study_uid: str, report: Report) -> Record:
+        """What the served model says of a study, asked now if it was not before; for work that is a job already."""
         version = self._registry.current()  # once: another may be published meanwhile
-        record = self._load(self._key(study_uid, version)) or self._make(study_uid, version, report)
+        return self._load(self._key(study_uid, version)) or self._make(study_uid, version, report)
+
+    def _segment(self, study_uid: str, report: Report) -> Mapping[str, Any]:
+        record = self.made(study_uid, report)
         return {
             "measurements": record.measurements,
             "model_version": record.model_version,

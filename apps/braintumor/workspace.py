@@ -12,6 +12,7 @@ from apps.braintumor.labels import Labels
 from apps.braintumor.learning import Learning
 from apps.braintumor.masks import Masks
 from apps.braintumor.studies import Studies
+from apps.braintumor.tracking import Tracking
 from braintumor.errors import InputNotFoundError
 from braintumor.jobs import Jobs
 from braintumor.registry import Registry
@@ -96,6 +97,7 @@ class Workspace:
         self.studies = Studies(self.store, settings.state)
         self.masks = Masks(self.studies, self.registry, self.jobs, settings.state, settings.engine)
         self.labels = Labels(self.studies, self.masks, settings.state)
+        self.tracking = Tracking(self.studies, self.masks, self.labels, self.jobs, settings.state)
         self.learning = Learning(self, settings.state / "training")
 
     def close(self) -> None:

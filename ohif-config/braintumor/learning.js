@@ -37,12 +37,6 @@ export function reason() {
   return told && told.study === store.state.study ? told.reason : null;
 }
 
-/** Open the study again with a prior beside it. */
-export function withPrior(uid) {
-  session.leaving();
-  openStudy(store.state.study, [uid]);
-}
-
 /** Begin training and follow it. */
 export async function train() {
   await attempt('train', async () => {

@@ -1,11 +1,22 @@
 /** Our OHIF mode, route `/ohif/braintumor`: four sequences, tools that edit a labelmap, the panel on the right. */
 import { ID as PROTOCOL } from './hanging.js';
 import { bindings } from './keys.js';
-import { load } from './sequences.js';
+import { isAlone, openStudy, studiesInUrl } from './ohif.js';
+import { known, load } from './sequences.js';
 import { createToolGroups } from './tools.js';
 
 const STACK = '@ohif/extension-default.sopClassHandlerModule.stack';
 const SEG = '@ohif/extension-cornerstone-dicom-seg.sopClassHandlerModule.dicom-seg';
+
+/** A follow-up opens beside its newest prior. The hanging protocol is chosen by the address, so the page is loaded again. */
+async function withPrior() {
+  const [study, prior] = studiesInUrl();
+  const [newest] = known(study)?.answer?.priors ?? [];
+  if (newest && !prior && !isAlone()) {
+    openStudy(study, [newest.uid], { replace: true });
+    await new Promise(() => {}); // nothing more is to be drawn on this page
+  }
+}
 
 const layout = {
   id: '@ohif/extension-default.layoutTemplateModule.viewerLayout',
@@ -49,7 +60,10 @@ const modeInstance = {
       path: 'braintumor',
       layoutTemplate: () => structuredClone(layout),
       // Awaited by OHIF before the hanging protocol runs.
-      init: async ({ studyInstanceUIDs }) => load(studyInstanceUIDs),
+      init: async ({ studyInstanceUIDs }) => {
+        await load(studyInstanceUIDs);
+        await withPrior();
+      },
     },
   ],
 

@@ -47,8 +47,11 @@ export function studiesInUrl() {
   return found;
 }
 
+/** Whether the person asked for the current study without its prior. */
+export const isAlone = () => new URLSearchParams(window.location.search).has('alone');
+
 /** Load a study, and priors to show beside it, by URL: a fresh page holds nothing of the last case. */
-export function openStudy(study, priors = []) {
-  const query = new URLSearchParams([study, ...priors].map(uid => ['StudyInstanceUIDs', uid]));
-  window.location.assign(`/ohif/braintumor?${query}`);
+export function openStudy(study, priors = [], { alone = false, replace = false } = {}) {
+  const query = new URLSearchParams([...[study, ...priors].map(uid => ['StudyInstanceUIDs', uid]), ...(alone ? [['alone', '1']] : [])]);
+  window.location[replace ? 'replace' : 'assign'](`/ohif/braintumor?${query}`);
 }

@@ -9,12 +9,14 @@ import { store } from './store.js';
 import * as viewEdit from './view-edit.js';
 import * as viewHead from './view-head.js';
 import * as viewLoop from './view-loop.js';
+import * as track from './track.js';
 import * as viewMask from './view-mask.js';
+import * as viewTrack from './view-track.js';
 
 export const TAG = 'braintumor-panel';
 
 /** What scrolls; messages and what becomes of the edits stay in sight below it. */
-const SCROLLS = [viewHead.head, viewHead.study, viewMask.segment, viewMask.regions, viewEdit.edit, viewLoop.training, viewLoop.history];
+const SCROLLS = [viewHead.head, viewHead.study, viewMask.segment, viewMask.regions, viewTrack.change, viewEdit.edit, viewLoop.training, viewLoop.history];
 const STAYS = [viewHead.notices, viewEdit.submit, viewLoop.next, () => viewHead.help(keys.help)];
 
 class Panel extends HTMLElement {
@@ -28,7 +30,7 @@ class Panel extends HTMLElement {
     const body = h('div', { className: 'panel' }, h('div', { className: 'scroll' }, ...elements(scrolls)), h('footer', {}, ...elements(stays)));
     root.replaceChildren(style, body);
     // OHIF's hotkeys see the host element, not the field inside it, and would take letters for commands.
-    ['keydown', 'keypress', 'keyup'].forEach(name => body.addEventListener(name, event => event.target.matches('input[type=text], select') && event.stopPropagation()));
+    ['keydown', 'keypress', 'keyup'].forEach(name => body.addEventListener(name, event => event.target.matches('input:not([type=checkbox], [type=range]), select') && event.stopPropagation()));
     const show = state => parts.forEach(part => part.update(state));
     this.ends = [store.subscribe(show), ...parts.map(part => part.end).filter(Boolean)];
     this.begin();
@@ -47,11 +49,12 @@ class Panel extends HTMLElement {
         }
       })
     );
-    await learning.resume();
+    await Promise.all([learning.resume(), track.begin()]);
   }
 
   disconnectedCallback() {
     session.stop();
+    track.end();
     this.ends?.forEach(end => end());
     this.ends = null;
   }

@@ -7,7 +7,7 @@ import { studiesInUrl } from './ohif.js';
 
 /** The four, in the order of the 2x2 layout. */
 export const ORDER = ['t1ce', 'flair', 't1', 't2'];
-const TITLES = { t1ce: 'T1ce', flair: 'FLAIR', t1: 'T1', t2: 'T2' };
+export const TITLES = { t1ce: 'T1ce', flair: 'FLAIR', t1: 'T1', t2: 'T2' };
 
 /** @type {Map<string, {sequence: string | null, title: string}>} */
 const bySeries = new Map();

@@ -140,6 +140,14 @@ async function loadNewest() {
   }
 }
 
+/** Masks may have been made elsewhere: ask again, and show the newest where there is none yet. */
+export async function refresh() {
+  store.set({ info: await api.study(store.state.study) });
+  if (held.grid && !store.state.mask && !store.state.dirty) {
+    await loadNewest();
+  }
+}
+
 /** Show a stored version. Unsaved edits are asked about first. */
 export function load(version) {
   if (store.state.dirty) {

@@ -57,6 +57,8 @@ export const store = new Store({
   refining: false,
   training: null,
   models: null,
+  track: null, // {timeline, wish, fresh}: the last comparison with earlier visits
+  tracking: null, // its running job
   strategy: 'entropy',
   notices: [], // {id, kind: 'error'|'info'|'done', title, detail, remedy, actions: [{label, run}]}
   help: false,

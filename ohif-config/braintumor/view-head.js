@@ -2,7 +2,6 @@
 import { h, shown } from './dom.js';
 import * as learning from './learning.js';
 import { dismiss, store } from './store.js';
-import { studiesInUrl } from './ohif.js';
 
 const PHASES = { connecting: 'Connecting…', ready: 'Connected', offline: 'No connection' };
 
@@ -27,12 +26,11 @@ export function head() {
 const MARKS = { serious: '!', warning: '!', info: 'i' };
 const RANK = { serious: 0, warning: 1, info: 2 };
 
-/** Quality of the study in words, its prior, and why it was chosen. */
+/** Quality of the study in words, and why it was chosen. */
 export function study() {
   const list = h('ul', { className: 'flags' });
-  const prior = h('div', { className: 'prior' });
   const reason = h('p', { className: 'reason' });
-  const element = h('section', { className: 'study' }, reason, list, prior);
+  const element = h('section', { className: 'study' }, reason, list);
   let drawn = null;
   const update = ({ info }) => {
     if (drawn === info) {
@@ -46,15 +44,8 @@ export function study() {
       )
     );
     reason.textContent = info ? learning.reason() ?? '' : '';
-    const newest = info?.priors?.[0];
-    const compared = studiesInUrl().length > 1;
-    prior.replaceChildren(
-      ...(newest && !compared
-        ? [h('span', {}, `Prior study of ${newest.date ?? 'unknown date'}`), h('button', { onclick: () => learning.withPrior(newest.uid) }, 'Show beside')]
-        : [])
-    );
-    [list, reason, prior].forEach(part => shown(part, part.childNodes.length > 0));
-    shown(element, flags.length > 0 || Boolean(newest && !compared) || reason.textContent !== '');
+    [list, reason].forEach(part => shown(part, part.childNodes.length > 0));
+    shown(element, flags.length > 0 || reason.textContent !== '');
   };
   return { element, update };
 }

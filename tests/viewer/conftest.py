@@ -69,19 +69,20 @@ def patients(tmp_path_factory):
 @pytest.fixture(params=["folder", "orthanc"], scope="session")
 def served(request, patients, tmp_path_factory):
     """`braintumor serve` in a process of its own, as a user starts it."""
-    if not DIST.is_file():
-        pytest.skip("the viewer is not fetched (python ohif-config/fetch.py)")
     base = tmp_path_factory.mktemp("served")
     if request.param == "folder":
         shutil.copytree(patients, base / "studies")
-        yield from _serve(base / "studies", base, "folder")
+        yield from serve(base / "studies", base, "folder")
         return
     with orthanc.running() as pacs:
         orthanc.add(pacs, sorted(patients.rglob("*.dcm")))
-        yield from _serve(pacs.url, base, "orthanc")
+        yield from serve(pacs.url, base, "orthanc")
 
 
-def _serve(studies, base, archive):
+def serve(studies, base, archive):
+    """A server in a process of its own while the test runs."""
+    if not DIST.is_file():
+        pytest.skip("the viewer is not fetched (python ohif-config/fetch.py)")
     port = _free_port()
     command = [sys.executable, "-m", "braintumor", "serve", str(studies), "--port", str(port)]
     options = ["--state", str(base / "state"), "--steps", "2"]
@@ -116,12 +117,17 @@ def base_url(served):
 @pytest.fixture(scope="session")
 def viewer(served, chromium):
     """A page of the viewer; what went wrong in the browser fails the test."""
+    yield from browse(chromium, served.base_url, served.archive)
+
+
+def browse(chromium, base_url, name):
+    """A `Viewer` on a server, its screenshots in a folder of that name."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    shots = SHOTS / served.archive
+    shots = SHOTS / name
     shots.mkdir(parents=True, exist_ok=True)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = browser.new_page(viewport={"width": 1600, "height": 950})
         page.set_default_timeout(PATIENCE_S * 1000)
-        yield Viewer(page, served.base_url, shots)
+        yield Viewer(page, base_url, shots)
         browser.close()

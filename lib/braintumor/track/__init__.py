@@ -3,8 +3,8 @@
 from braintumor.track.rano import Assessment, Category, Clinical, Criteria, Measure, assess
 from braintumor.track.register import Scan, align_visits
 from braintumor.track.stage import TrackOptions, VisitNotes, run, write
-from braintumor.track.table import as_dict
-from braintumor.track.timeline import Event, Timeline, build
+from braintumor.track.table import as_dict, known_uids
+from braintumor.track.timeline import Event, Timeline, build, compare
 from braintumor.track.visits import Visit
 
 __all__ = [
@@ -23,6 +23,8 @@ __all__ = [
     "as_dict",
     "assess",
     "build",
+    "compare",
+    "known_uids",
     "run",
     "write",
 ]

@@ -14,12 +14,13 @@ from scipy import ndimage
 from braintumor.geometry import Grid, bounding_box
 from braintumor.labels import Region, region_mask
 from braintumor.measure import axial_diameters, slice_spacing_mm
-from braintumor.nouns import Estimate, Flag, Image, Sequence, Track, VisitAlignment
+from braintumor.nouns import Estimate, Flag, Image, Sequence, Severity, Track, VisitAlignment
+from braintumor.report.findings import gather_flags
 from braintumor.track.change import Change, change_between, days_between, extent_of_resection, volume_of
 from braintumor.track.lesions import Instances, carried, find_instances, track
 from braintumor.track.rano import Assessment, Criteria, LesionSize, TimePoint, assess
 from braintumor.track.register import Scan, align_visits
-from braintumor.track.visits import Visit, common_sequence, visit_flags
+from braintumor.track.visits import Visit, check_different, check_patients, common_sequence, in_order, visit_flags
 
 GROWTH, SHRINKAGE, UNCHANGED = 1, 2, 3
 """Values of the change map: tumour now only, before only, at both."""
@@ -72,6 +73,43 @@ class Timeline:
     change_map: npt.NDArray[np.uint8]
     events: tuple[Event, ...] = ()
     flags: tuple[Flag, ...] = field(default=())
+
+
+def compare(
+    visits: Seq[Visit],
+    criteria: Criteria = _PLAIN,
+    *,
+    events: Seq[Event] = (),
+    known: Mapping[tuple[str, int], str] | None = None,
+    force: bool = False,
+) -> Timeline:
+    """The timeline of visits as a user named them: checked, put in order, with what every stage said of them.
+
+    Parameters
+    ----------
+    visits
+        The current one first, then priors in any order.
+    known
+        Lesions' identities of an earlier timeline, see `braintumor.track.table.known_uids`.
+    force
+        Compare although the patient IDs differ.
+
+    Raises
+    ------
+    PatientMismatchError, VisitsError, RegistrationError, MissingSequenceError
+    """
+    studies = [visit.study for visit in visits]
+    flags = check_patients(studies, force=force)
+    check_different(studies)
+    ordered, more = in_order(visits)
+    made = build(ordered, criteria, events=events, known=known, flags=(*flags, *more))
+    return replace(made, flags=gather_flags(made.flags, *(_named(n, visit) for n, visit in enumerate(ordered, start=1))))
+
+
+def _named(number: int, visit: Visit) -> tuple[Flag, ...]:
+    """A visit's own flags, saying whose they are; what is for the record only stays in the visit's own results."""
+    flags = (*visit.case.flags, *visit.segmentation.flags)
+    return tuple(replace(f, message=f"Visit {number}: {f.message}") for f in flags if f.severity is not Severity.INFO)
 
 
 def build(

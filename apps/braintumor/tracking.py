@@ -1,0 +1,191 @@
+"""How a study changed since earlier visits: compared in a job, kept on disk until a mask or an image of it changes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from apps.braintumor.labels import Labels
+from apps.braintumor.masks import Masks
+from apps.braintumor.studies import Studies
+from braintumor import track as track_stage
+from braintumor.errors import InputNotFoundError, UnknownStudyError, VisitsError
+from braintumor.files import write_json
+from braintumor.jobs import Job, Jobs, Report
+from braintumor.store import StudyEntry
+from braintumor.track import Clinical, Criteria, Event, Visit
+from braintumor.track.stage import TIMELINE
+
+PICTURES: Mapping[str, str] = {"trend.svg": "image/svg+xml", "change-overlay.png": "image/png"}
+"""Files of a comparison that are shown, with their media types."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What images do not say of a visit; None where nobody said it. As `braintumor.track.Visit` has it."""
+
+    steroid_mg: float | None = None
+    clinical: Clinical | None = None
+    preoperative: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to compare.
+
+    Attributes
+    ----------
+    priors
+        Study UIDs; empty for every earlier study of the patient that the archive has.
+    known
+        By study UID.
+    baseline, radiotherapy_end
+        As `braintumor.track.Criteria`.
+    """
+
+    priors: tuple[str, ...] = ()
+    known: Mapping[str, Known] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
+    baseline: date | None = None
+    radiotherapy_end: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A finished comparison.
+
+    Attributes
+    ----------
+    timeline
+        As ``timeline.json``.
+    wish
+        What was asked for, JSON-ready.
+    fresh
+        Whether images and masks are still those that were compared.
+    """
+
+    timeline: Mapping[str, Any]
+    wish: Mapping[str, Any]
+    fresh: bool
+
+
+class Tracking:
+    """Comparisons of the archive's studies with their priors."""
+
+    def __init__(self, studies: Studies, masks: Masks, labels: Labels, jobs: Jobs, state: Path) -> None:
+        self._studies, self._masks, self._labels, self._jobs = studies, masks, labels, jobs
+        self._folder = state / "timelines"
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def track(self, study_uid: str, wish: Wish) -> Job:
+        """A job that compares the study with its priors; at once if that was done and nothing changed.
+
+        Raises
+        ------
+        VisitsError
+            If the archive has no earlier study of the patient.
+        """
+        entries = self._entries(study_uid, wish.priors)
+        key = self._key(entries, wish)
+        return self._jobs.submit("track", study_uid, lambda report: self._run(entries, wish, report), key=f"track {key}")
+
+    def latest(self, study_uid: str) -> Comparison:
+        """The last comparison of a study.
+
+        Raises
+        ------
+        InputNotFoundError
+            If it was never compared.
+        """
+        pointer = self._pointer(study_uid)
+        if pointer is None:
+            raise InputNotFoundError("The study was not compared with earlier visits yet", remedy="Press Compare first")
+        content = json.loads((self._folder / pointer["key"] / TIMELINE).read_text(encoding="utf-8"))
+        return Comparison(content, pointer["wish"], self._is_fresh(pointer["sources"], _visits(content)))
+
+    def picture(self, study_uid: str, name: str) -> tuple[Path, str]:
+        """A file of the last comparison and its media type; `InputNotFoundError` if there is none."""
+        pointer = self._pointer(study_uid)
+        if pointer is None or name not in PICTURES:
+            raise InputNotFoundError("There is no such picture", remedy=f"Compare first, then ask for {' or '.join(PICTURES)}")
+        return self._folder / pointer["key"] / name, PICTURES[name]
+
+    def _entries(self, study_uid: str, priors: Sequence[str]) -> tuple[StudyEntry, ...]:
+        store = self._studies.store
+        now = store.study(study_uid)
+        earlier = tuple(store.study(uid) for uid in priors) if priors else store.priors(study_uid)
+        if not earlier:
+            raise VisitsError(
+                "The archive has no earlier study of this patient", remedy="Send the prior study to the archive, or name it"
+            )
+        return (now, *earlier)
+
+    def _run(self, entries: Sequence[StudyEntry], wish: Wish, report: Report) -> Mapping[str, Any]:
+        current, key = entries[0], self._key(entries, wish)
+        target = self._folder / key
+        if not (target / TIMELINE).exists():
+            visits = [self._visit(entry, wish.known.get(entry.uid, Known()), report) for entry in entries]
+            report("compare", 0.0)
+            criteria = Criteria(baseline=wish.baseline, radiotherapy_end=wish.radiotherapy_end)
+            found = track_stage.compare(visits, criteria, events=wish.events, known=self._identities(entries))
+            report("write", 0.0)
+            track_stage.write(found, target)
+        sources = sorted(self._source(entry) for entry in entries)
+        write_json(self._folder / f"{current.uid}.json", {"key": key, "sources": sources, "wish": _plain(wish)})
+        return {"visits": len(entries)}
+
+    def _visit(self, entry: StudyEntry, known: Known, report: Report) -> Visit:
+        """A visit with its label: a person's, else the served model's."""
+        human = self._labels.human(entry)
+        if human is not None:
+            prepared, segmentation = self._labels.on_case(entry.uid, human)
+        else:
+            segmentation = self._masks.made(entry.uid, report).segmentation
+            prepared = self._studies.prepared(entry.uid, report)
+        study = prepared.study
+        return Visit(study, prepared.case, segmentation, study.study_date, known.preoperative, known.steroid_mg, known.clinical)
+
+    def _identities(self, entries: Sequence[StudyEntry]) -> dict[tuple[str, int], str]:
+        """Lesions keep the identities that earlier comparisons of these visits gave them; the newest comparison first."""
+        found: dict[tuple[str, int], str] = {}
+        for entry in entries:
+            pointer = self._pointer(entry.uid)
+            if pointer is not None:
+                content = json.loads((self._folder / pointer["key"] / TIMELINE).read_text(encoding="utf-8"))
+                same = {e.uid for e in entries if self._source(e) in pointer["sources"]}
+                found = {k: uid for k, uid in track_stage.known_uids(content).items() if k[0] in same} | found
+        return found
+
+    def _is_fresh(self, sources: Sequence[str], study_uids: Iterable[str]) -> bool:
+        try:
+            return sorted(self._source(self._studies.store.study(uid)) for uid in study_uids) == list(sources)
+        except UnknownStudyError:  # a prior left the archive
+            return False
+
+    def _pointer(self, study_uid: str) -> dict[str, Any] | None:
+        path = self._folder / f"{self._studies.store.study(study_uid).uid}.json"
+        found: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
+        return found
+
+    def _key(self, entries: Sequence[StudyEntry], wish: Wish) -> str:
+        content = [*(self._source(entry) for entry in entries), json.dumps(_plain(wish), sort_keys=True)]
+        return hashlib.sha256("\n".join(content).encode()).hexdigest()[:32]
+
+    def _source(self, entry: StudyEntry) -> str:
+        """Images and mask of a visit, in one word."""
+        human = self._labels.human(entry)
+        return f"{entry.fingerprint[:32]} {self._masks.key(entry) if human is None else human.uid}"
+
+
+def _visits(content: Mapping[str, Any]) -> set[str]:
+    return {visit["study_uid"] for visit in content["visits"]}
+
+
+def _plain(wish: Wish) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(wish), default=lambda day: day.isoformat()))
+    return plain

@@ -1,0 +1,53 @@
+/** Change since earlier visits: compare with the priors of the archive, and keep what the person says of the visits. */
+import * as align from './align.js';
+import * as api from './api.js';
+import { attempt } from './attempt.js';
+import { studiesInUrl } from './ohif.js';
+import * as session from './session.js';
+import { store } from './store.js';
+
+/** Bring up the last comparison; a prior that hangs beside the study is compared at once, for it is shown aligned. */
+export async function begin() {
+  const { study, info } = store.state;
+  if (!info?.priors?.length) {
+    return;
+  }
+  const [, prior] = studiesInUrl();
+  await attempt('track', async () => show(await known(study)));
+  const found = store.state.track;
+  if (prior && !(found?.fresh && found.timeline.visits.some(visit => visit.study_uid === prior))) {
+    await compare(found?.wish);
+  }
+}
+
+async function known(study) {
+  try {
+    return await api.timeline(study);
+  } catch (error) {
+    if (error.status === 404) {
+      return null;
+    }
+    throw error;
+  }
+}
+
+/** Compare with every earlier visit. `wish` holds what images do not say, as the server's `TrackRequest`. */
+export async function compare(wish = {}) {
+  const { study } = store.state;
+  await attempt('track', async () => {
+    const asked = { known: wish.known ?? {}, baseline: wish.baseline ?? null, radiotherapy_end: wish.radiotherapy_end ?? null };
+    await api.follow(await api.track(study, asked), job => store.set({ tracking: job }));
+    show(await known(study));
+    await session.refresh(); // the comparison has segmented what was not
+  });
+  store.set({ tracking: null });
+}
+
+function show(track) {
+  store.set({ track });
+  const prior = track?.timeline.visits.find(visit => visit.study_uid === studiesInUrl()[1]);
+  align.link(prior?.alignment_to_current?.transform_lps ?? null);
+}
+
+/** Take the links between the views away. */
+export const end = () => align.link(null);
