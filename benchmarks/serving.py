@@ -25,7 +25,7 @@ import httpx
 import numpy as np
 import psutil
 
-from benchmarks import machine, table
+from benchmarks import browser, machine, table
 from benchmarks.stock_label import infer, stock_server
 from braintumor import phantom
 
@@ -42,8 +42,9 @@ def main() -> None:
             worklist = [line["uid"] for line in client.get("/api/studies").json()]
             print(table.machine(machine.facts()))
             print(f"\nstudies {len(worklist)}, viewers {options.viewers}\n")
-            print(f"first image of a study, cold      {_first_image(client, worklist[0]):8.2f} s")
-            print(f"first image of a study, again     {_first_image(client, worklist[0]):8.2f} s")
+            _viewer(address, worklist)
+            print(f"requests for the first image      {_first_image(client, worklist[3]):8.2f} s")
+            print(f"the same again                    {_first_image(client, worklist[3]):8.2f} s")
             print(f"Segment, first of this server     {_segment(client, worklist[0]):8.2f} s")
             _open(client, worklist[1])
             print(f"Segment, study open (warm)        {_segment(client, worklist[1]):8.2f} s")
@@ -115,6 +116,15 @@ def _until_up(address: str) -> None:
         else:
             return
     raise SystemExit("the server did not start")
+
+
+def _viewer(address: str, studies: list[str]) -> None:
+    if browser.missing():
+        print(f"first image in Chromium           not measured: {browser.missing()}")
+        return
+    fresh, *more = browser.first_images(address, studies[:3])
+    print(f"first image in Chromium, fresh    {fresh:8.2f} s")
+    print(f"first image, next studies         {statistics.median(more):8.2f} s")
 
 
 def _segment(client: httpx.Client, study: str) -> float:

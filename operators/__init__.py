@@ -16,6 +16,7 @@ from operators.results_writer import ResultsWriterOperator  # noqa: E402
 from operators.segmentation import SegmentationOperator  # noqa: E402
 from operators.stage import StageOperator, connect  # noqa: E402
 from operators.study_reader import StudyReaderOperator  # noqa: E402
+from operators.tracking import TrackingOperator  # noqa: E402
 
 __all__ = [
     "CasePreparationOperator",
@@ -25,5 +26,6 @@ __all__ = [
     "SegmentationOperator",
     "StageOperator",
     "StudyReaderOperator",
+    "TrackingOperator",
     "connect",
 ]

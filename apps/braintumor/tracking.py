@@ -6,7 +6,8 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from braintumor.errors import InputNotFoundError, UnknownStudyError, VisitsError
 from braintumor.files import write_json
 from braintumor.jobs import Job, Jobs, Report
 from braintumor.store import StudyEntry
-from braintumor.track import Clinical, Criteria, Event, Visit
+from braintumor.track import Clinical, Criteria, Event, Timeline, Visit
+from braintumor.track.dicom import make_objects
 from braintumor.track.stage import TIMELINE
 
 PICTURES: Mapping[str, str] = {"trend.svg": "image/svg+xml", "change-overlay.png": "image/png"}
@@ -115,6 +117,26 @@ class Tracking:
             raise InputNotFoundError("There is no such picture", remedy=f"Compare first, then ask for {' or '.join(PICTURES)}")
         return self._folder / pointer["key"] / name, PICTURES[name]
 
+    def archive(self, study_uid: str) -> Job:
+        """A job that stores the last comparison in the archive as DICOM: followed lesions and change as SEG, numbers as SR,
+        registrations. Stored twice it is the same objects.
+
+        Raises
+        ------
+        InputNotFoundError
+            If the study was never compared.
+        VisitsError
+            If an image or a mask has changed since.
+        """  # noqa: D205  one list of objects
+        if not self.latest(study_uid).fresh:
+            raise VisitsError("A mask or an image has changed since the comparison", remedy="Compare again, then store it")
+        pointer = self._pointer(study_uid) or {}
+        wish, store = _wish(pointer["wish"]), self._studies.store
+        entries = tuple(store.study(uid) for uid in pointer["visits"])
+        at = datetime.fromtimestamp((self._folder / pointer["key"] / TIMELINE).stat().st_mtime).replace(microsecond=0)
+        work = partial(self._store, entries, wish, at)
+        return self._jobs.submit("archive", study_uid, work, key=f"archive {pointer['key']}")
+
     def _entries(self, study_uid: str, priors: Sequence[str]) -> tuple[StudyEntry, ...]:
         store = self._studies.store
         now = store.study(study_uid)
@@ -129,15 +151,27 @@ class Tracking:
         current, key = entries[0], self._key(entries, wish)
         target = self._folder / key
         if not (target / TIMELINE).exists():
-            visits = [self._visit(entry, wish.known.get(entry.uid, Known()), report) for entry in entries]
-            report("compare", 0.0)
-            criteria = Criteria(baseline=wish.baseline, radiotherapy_end=wish.radiotherapy_end)
-            found = track_stage.compare(visits, criteria, events=wish.events, known=self._identities(entries))
+            found = self._compared(entries, wish, report)
             report("write", 0.0)
-            track_stage.write(found, target)
+            track_stage.write(found, target, objects=False)
         sources = sorted(self._source(entry) for entry in entries)
-        write_json(self._folder / f"{current.uid}.json", {"key": key, "sources": sources, "wish": _plain(wish)})
+        facts = {"key": key, "visits": [entry.uid for entry in entries], "sources": sources, "wish": _plain(wish)}
+        write_json(self._folder / f"{current.uid}.json", facts)
         return {"visits": len(entries)}
+
+    def _store(self, entries: Sequence[StudyEntry], wish: Wish, at: datetime, report: Report) -> Mapping[str, Any]:
+        """Compared anew: a timeline holds whole volumes, too much to keep for a button that may never be pressed."""
+        found = self._compared(entries, wish, report)
+        report("archive", 0.0)
+        objects = make_objects(found, at)
+        self._studies.store.store(list(objects.values()))
+        return {"stored": sorted(objects)}
+
+    def _compared(self, entries: Sequence[StudyEntry], wish: Wish, report: Report) -> Timeline:
+        visits = [self._visit(entry, wish.known.get(entry.uid, Known()), report) for entry in entries]
+        report("compare", 0.0)
+        criteria = Criteria(baseline=wish.baseline, radiotherapy_end=wish.radiotherapy_end)
+        return track_stage.compare(visits, criteria, events=wish.events, known=self._identities(entries))
 
     def _visit(self, entry: StudyEntry, known: Known, report: Report) -> Visit:
         """A visit with its label: a person's, else the served model's."""
@@ -184,6 +218,20 @@ class Tracking:
 
 def _visits(content: Mapping[str, Any]) -> set[str]:
     return {visit["study_uid"] for visit in content["visits"]}
+
+
+def _wish(plain: Mapping[str, Any]) -> Wish:
+    """The way back from `_plain`."""
+
+    def day(text: str | None) -> date | None:
+        return None if text is None else date.fromisoformat(text)
+
+    known = {
+        uid: Known(one["steroid_mg"], one["clinical"] and Clinical(one["clinical"]), one["preoperative"])
+        for uid, one in plain["known"].items()
+    }
+    events = tuple(Event(date.fromisoformat(event["date"]), event["words"]) for event in plain["events"])
+    return Wish(tuple(plain["priors"]), known, events, day(plain["baseline"]), day(plain["radiotherapy_end"]))
 
 
 def _plain(wish: Wish) -> dict[str, Any]:

@@ -176,10 +176,16 @@ class JobFailedError(BrainTumorError):
     exit_code, code, meaning = 58, "job-failed", "work that was waited for failed"
 
 
+class NoCandidateError(BrainTumorError):
+    """No study is left for an annotator."""
+
+    exit_code, code, meaning = 59, "no-candidate", "no study is left to label"
+
+
 class VisitsError(BrainTumorError):
     """The visits cannot be compared over time: one is given twice, or their order is not known."""
 
-    exit_code, code, meaning = 60, "visits", "a visit is given twice, or the order of the visits is not known"
+    exit_code, code, meaning = 60, "visits", "visits cannot be compared: only one, one twice, or in unknown order"
 
 
 def _sentence(words: str) -> str:

@@ -72,6 +72,7 @@ export const about = () => json('/about');
 export const study = uid => json(studyPath(uid));
 export const segment = uid => post(`${studyPath(uid)}/segment`);
 export const track = (uid, wish) => post(`${studyPath(uid)}/track`, wish);
+export const archiveTimeline = uid => post(`${studyPath(uid)}/timeline/archive`);
 export const timeline = uid => json(`${studyPath(uid)}/timeline`);
 export const cancelJob = id => json(`/jobs/${encodeURIComponent(id)}`, { method: 'DELETE' });
 export const next = (strategy, exclude) => post('/next', { strategy, exclude });

@@ -4,7 +4,8 @@
  *
  * A draft has an id of its own, so that two tabs, or edits begun before an old draft was restored, overwrite nothing.
  *
- * @typedef {{id: string, study: string, series: string, shape: number[], voxels: Uint8Array, base: string | null, at: number}} Draft
+ * @typedef {{id: string, study: string, series: string, shape: number[], voxels: Uint8Array, base: string | null,
+ *   known: string, at: number}} Draft
  */
 const DATABASE = 'braintumor-edits';
 const DRAFTS = 'drafts';

@@ -103,6 +103,7 @@ export function protocol({ withPrior = false } = {}) {
     protocolMatchingRules: [],
     numberOfPriorsReferenced: withPrior ? 1 : 0,
     toolGroupIds: ['default', 'volume3d'],
+    imageLoadStrategy: 'interleaveCenter', // the slices on screen first, in all four views
     displaySetSelectors: selectors,
     defaultViewport: view({ id: 'any', matchedDisplaySetsIndex: -1 }, { linked: false }),
     stages: withPrior ? [prior, fourUp, threeD, unknown] : [fourUp, threeD, unknown],

@@ -140,6 +140,9 @@ async function loadNewest() {
   }
 }
 
+/** The newest label by a person that this page knows of: whoever submits a newer one meanwhile must not be covered up. */
+const newestLabel = () => store.state.info.versions.find(({ kind }) => kind === 'human')?.uid ?? 'none';
+
 /** Masks may have been made elsewhere: ask again, and show the newest where there is none yet. */
 export async function refresh() {
   store.set({ info: await api.study(store.state.study) });
@@ -172,7 +175,8 @@ async function loadInto({ voxels, version }) {
   put(voxels);
   const stored = store.state.info.versions.find(({ uid }) => uid === version);
   const kind = stored?.kind ?? (version ? 'model' : 'empty');
-  store.set({ mask: { version, kind, author: kind === 'human' ? stored.author : version?.replace('model:', 'model ') }, savedAt: null });
+  const author = kind === 'human' ? stored.author : version?.replace('model:', 'model ');
+  store.set({ mask: { version, kind, author, known: newestLabel() }, savedAt: null });
   forgetHistory();
   measureNow();
 }
@@ -288,7 +292,7 @@ async function keepDraft() {
       return;
     }
     const at = Date.now();
-    await drafts.keep({ id: held.draft, study, series, shape: held.grid.shape, voxels: current(), base: mask?.version ?? null, at });
+    await drafts.keep({ id: held.draft, study, series, shape: held.grid.shape, voxels: current(), base: mask?.version ?? null, known: mask?.known, at });
     store.set({ savedAt: at });
   } catch (error) {
     notify({ key: 'draft', kind: 'error', title: 'This browser does not keep your edits', detail: String(error?.message ?? error), remedy: 'Free disk space or leave private browsing, and submit soon.' });
@@ -320,6 +324,7 @@ async function restore(draft) {
   if (!store.state.mask) {
     await loadInto({ voxels: new Uint8Array(draft.voxels.length), version: null });
   }
+  store.set({ mask: { ...store.state.mask, known: draft.known ?? store.state.mask.known } });
   held.draft = draft.id; // further edits go on with this draft
   edit(draft.voxels);
 }
@@ -328,14 +333,13 @@ async function restore(draft) {
 export async function submit(annotator, { force = false } = {}) {
   await attempt('submit', async () => {
     const { study, series, mask } = store.state;
-    const base = mask?.kind === 'human' ? mask.version : undefined;
     const voxels = current();
     localStorage.setItem('braintumor.annotator', annotator);
     try {
-      const version = await api.submit(study, { series, annotator, base, force }, voxels);
+      const version = await api.submit(study, { series, annotator, base: mask?.known, force }, voxels);
       const info = await api.study(study);
       held.base = voxels;
-      store.set({ info, mask: { version: version.uid, kind: 'human', author: version.author } });
+      store.set({ info, mask: { version: version.uid, kind: 'human', author: version.author, known: version.uid } });
       measureNow();
       await keepDraft();
       notify({ key: 'submit', kind: 'done', title: 'Submitted', detail: 'The archive holds your label; the version before it is kept.' });

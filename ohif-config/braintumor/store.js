@@ -43,7 +43,7 @@ export const store = new Store({
   study: null, // UID
   info: null, // the server's answer about the study
   series: null, // UID of the series whose grid the mask has
-  mask: null, // {version, author, kind: 'model'|'human'|'empty'}
+  mask: null, // {version, author, kind: 'model'|'human'|'empty', known: newest label when it was loaded}
   volumes: null,
   dirty: false,
   savedAt: null, // time of the last draft that the browser holds

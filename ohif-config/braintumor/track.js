@@ -4,7 +4,7 @@ import * as api from './api.js';
 import { attempt } from './attempt.js';
 import { studiesInUrl } from './ohif.js';
 import * as session from './session.js';
-import { store } from './store.js';
+import { notify, store } from './store.js';
 
 /** Bring up the last comparison; a prior that hangs beside the study is compared at once, for it is shown aligned. */
 export async function begin() {
@@ -47,6 +47,17 @@ function show(track) {
   store.set({ track });
   const prior = track?.timeline.visits.find(visit => visit.study_uid === studiesInUrl()[1]);
   align.link(prior?.alignment_to_current?.transform_lps ?? null);
+}
+
+/** Store the comparison in the archive as DICOM. */
+export async function archive() {
+  await attempt('track', async () => {
+    const job = await api.follow(await api.archiveTimeline(store.state.study), told => store.set({ tracking: told }));
+    if (job.state === 'completed') {
+      notify({ key: 'track', kind: 'done', title: 'Stored', detail: 'The archive holds the followed lesions, the change, the numbers and the registration.' });
+    }
+  });
+  store.set({ tracking: null });
 }
 
 /** Take the links between the views away. */

@@ -5,7 +5,7 @@ import { TITLES } from './sequences.js';
 import { store } from './store.js';
 import * as track from './track.js';
 
-const STAGES = { study: 'Reading the studies', case: 'Preparing the images', segment: 'Segmenting', compare: 'Aligning and comparing', write: 'Writing' };
+const STAGES = { study: 'Reading the studies', case: 'Preparing the images', segment: 'Segmenting', compare: 'Aligning and comparing', write: 'Writing', archive: 'Storing in the archive' };
 const STATUS = { '': 'not known', improved: 'improved', stable: 'stable', worse: 'worse' };
 
 /** The section; only there for a study that has a prior. */
@@ -52,7 +52,7 @@ function beside(priors) {
     : [h('span', { className: 'grow' }, `Earlier visit: ${dated}`), h('button', { onclick: () => openStudy(study, [newest.uid]) }, 'Show beside')];
 }
 
-function resultOf({ timeline, wish }, regions) {
+function resultOf({ timeline, wish, fresh }, regions) {
   const { visits, changes, flags } = timeline;
   const last = changes[changes.length - 1];
   const [then, now] = visits.slice(-2);
@@ -71,6 +71,7 @@ function resultOf({ timeline, wish }, regions) {
       ? h('ul', { className: 'flags' }, ...grave.map(({ severity, message }) => h('li', { 'data-severity': severity }, h('span', { className: 'mark' }, '!'), h('span', {}, message))))
       : null,
     facts(visits, wish),
+    fresh ? h('button', { className: 'wide', title: 'As DICOM SEG, SR and Spatial Registration', onclick: () => track.archive() }, 'Store in the archive') : null,
   ].filter(Boolean);
 }
 

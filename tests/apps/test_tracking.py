@@ -83,6 +83,23 @@ def test_a_corrected_mask_makes_it_stale_and_the_next_comparison_uses_it(server,
     assert first <= {lesion["tracking_uid"] for lesion in after["timeline"]["lesions"]}
 
 
+def test_a_comparison_is_stored_in_the_archive_once_and_is_no_version_of_the_mask(server, compared):
+    compare(server)
+    before = server.client.get(server.url).json()["versions"]
+    work = server.client.app.state.workspace
+    modalities = []
+    for _ in range(2):
+        job = server.wait(server.client.post(f"{server.url}/timeline/archive").json())
+        assert job["state"] == "completed", job
+        listed = [series.modality for series in work.store.study(server.study).series]
+        modalities.append(sorted(m for m in listed if m != "MR"))
+    assert job["result"]["stored"] == ["change", "lesions", "measurements", "registration-1"]
+    assert modalities[0] == modalities[1]
+    assert {"REG", "SR", "SEG"} <= set(modalities[0])
+    assert server.client.get(server.url).json()["versions"] == before
+    assert server.client.get(f"{server.url}/timeline").json()["fresh"] is True
+
+
 def test_pictures_are_served_by_name_and_nothing_else_is(server, compared):
     answer = server.client.get(f"{server.url}/timeline/trend.svg")
     assert answer.headers["content-type"].startswith("image/svg+xml")

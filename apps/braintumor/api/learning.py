@@ -11,7 +11,7 @@ from apps.braintumor.api.views import label_table, region_table
 from apps.braintumor.api.work import Work
 from apps.braintumor.learning import STRATEGIES
 from braintumor import __version__
-from braintumor.errors import InputNotFoundError
+from braintumor.errors import NoCandidateError
 from braintumor.registry import Version
 
 RESEARCH_USE = "Research use only. Not a medical device."
@@ -54,7 +54,7 @@ def next_case(work: Work, wish: NextRequest) -> dict[str, Any]:
     """The study to label next by a strategy, and why."""
     choice = work.learning.next(wish.strategy, exclude=tuple(wish.exclude))
     if choice is None:
-        raise InputNotFoundError("Every study has a label", remedy="Add studies to the archive, or review labelled ones")
+        raise NoCandidateError("Every study that was not skipped has a label", remedy="Add studies, or review labelled ones")
     return choice
 
 

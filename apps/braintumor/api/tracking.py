@@ -58,6 +58,12 @@ def timeline(work: Work, study: str) -> dict[str, Any]:
     return {"timeline": dict(found.timeline), "wish": dict(found.wish), "fresh": found.fresh}
 
 
+@router.post("/{study}/timeline/archive", status_code=202)
+def archive(work: Work, study: str) -> dict[str, Any]:
+    """Store the last comparison in the archive: followed lesions and change as SEG, numbers as SR, registrations."""
+    return of_job(work.tracking.archive(study))
+
+
 @router.get("/{study}/timeline/{picture}", response_class=FileResponse)
 def picture(work: Work, study: str, picture: str) -> FileResponse:
     """`trend.svg` or `change-overlay.png` of the last comparison."""

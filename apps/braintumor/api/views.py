@@ -33,13 +33,16 @@ def of_job(job: Job) -> dict[str, Any]:
 
 
 def of_version(version: Version) -> dict[str, Any]:
-    """One line of the history; `change` in short (whole tumour), with all regions under `regions`."""
+    """One line of the history; `change` in short (whole tumour), with all regions under `regions`.
+
+    The time gets the server's offset, for DICOM's content time has none and browsers are elsewhere.
+    """
     return {
         "uid": version.uid,
         "kind": version.kind,
         "author": version.author,
         "model_version": version.model_version,
-        "created": version.created.isoformat() if version.created else None,
+        "created": version.created.astimezone().isoformat() if version.created else None,
         "referenced_series": version.referenced_series,
         "change": None if version.change is None else _change(version.change),
     }

@@ -51,6 +51,8 @@ def track(
 ) -> None:
     """Compare a study with earlier ones: change in mL, lesions followed, RANO 2.0 category as a measurement aid.
 
+    For DICOM studies also segmentations, measurement report, registrations and registered priors, as DICOM in dicom/.
+
     [dim]braintumor phantom -o visits/ --visits 2 --spacing 4 && braintumor track visits/visit-2 visits/visit-1 -o timeline/[/]
     """
     from braintumor.track import Clinical, Criteria, Event, Measure, TrackOptions, VisitNotes, run

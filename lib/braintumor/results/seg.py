@@ -91,7 +91,7 @@ def make_seg(
     header = read_header(study, series)
     if not header.get("FrameOfReferenceUID"):  # lost by some anonymisers; segmentations may not be without one
         header.FrameOfReferenceUID = context.tracking(series.uid, "frame-of-reference")[1]
-    sources, positions = _sources(series, header)
+    sources, positions = sources_of(series, header)
     human = segmentation.author.kind == "human"
     dataset = hd.seg.Segmentation(
         source_images=sources,
@@ -105,7 +105,7 @@ def make_seg(
         content_creator_name=person_name(segmentation.author.name) if human else None,
         **context.arguments("seg", f"Brain tumour segmentation on {sequence.title}", sequence=sequence),
     )
-    _name_dimensions(dataset, context.uid("dimensions", sequence.value))
+    name_dimensions(dataset, context.uid("dimensions", sequence.value))
     stamp(dataset, header, context)
     return dataset
 
@@ -162,7 +162,7 @@ def _lookup() -> npt.NDArray[np.uint8]:
 _SEGMENT_OF_VALUE = _lookup()
 
 
-def _sources(series: Series, header: Dataset) -> tuple[list[Dataset], list[hd.PlanePositionSequence] | None]:
+def sources_of(series: Series, header: Dataset) -> tuple[list[Dataset], list[hd.PlanePositionSequence] | None]:
     """What highdicom takes geometry and references from, and the planes' positions, k order, where it must be told them."""
     first = nameless(header)
     if "SharedFunctionalGroupsSequence" in first:
@@ -245,7 +245,7 @@ def _algorithm(author: Author) -> hd.AlgorithmIdentificationSequence | None:
     )
 
 
-def _name_dimensions(dataset: Dataset, uid: str) -> None:
+def name_dimensions(dataset: Dataset, uid: str) -> None:
     """Replace the random Dimension Organization UID, which is all that would differ between two equal runs."""
     for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):
         item.DimensionOrganizationUID = uid

@@ -112,7 +112,7 @@ def make_sr(
         title=codes.DCM.ImagingMeasurementReport,
     )
     if findings_flags:
-        report[0].ContentSequence.append(_comments(findings_flags))
+        report[0].ContentSequence.append(comments(findings_flags))
     dataset = hd.sr.Comprehensive3DSR(
         evidence=[nameless(header), *_evidence(study, series, header), seg_dataset],
         content=report,
@@ -135,7 +135,7 @@ class _Groups:
         items = [described[label.segment] for label in LABELS]
         self.tracking = {int(item.SegmentNumber): (item.TrackingID, item.TrackingUID) for item in items}
         self.algorithm = AlgorithmIdentification(
-            name=PRODUCT, version=context.software_version, parameters=_algorithm_parameters(segmentation.author)
+            name=PRODUCT, version=context.software_version, parameters=algorithm_parameters(segmentation.author)
         )
         self.time_point = TimePointContext(study.study_date.isoformat()) if study.study_date else None
 
@@ -246,7 +246,8 @@ def _observers(author: Author, context: ResultContext) -> ObservationContext:
     return ObservationContext(person, ObserverContext(codes.DCM.Device, device))
 
 
-def _algorithm_parameters(author: Author) -> list[str]:
+def algorithm_parameters(author: Author) -> list[str]:
+    """Who segmented, with what, for TID 4019 (row 4, algorithm parameters)."""
     parts = {"segmented by": author.kind, "model": author.name, "version": author.version}
     parts |= {"weights-sha256": author.checksum, "engine": author.engine}
     if author.kind == "human":
@@ -263,7 +264,7 @@ def _evidence(study: Study, series: Series, header: Dataset) -> Iterator[Dataset
         yield instance
 
 
-def _comments(flags: Seq[Flag]) -> hd.sr.ContainerContentItem:
+def comments(flags: Seq[Flag]) -> hd.sr.ContainerContentItem:
     """TID 1500 rows 12 and 14: what was uncertain, in words."""
     container = hd.sr.ContainerContentItem(QUALITATIVE_EVALUATIONS, relationship_type="CONTAINS")
     texts = [f"{flag.severity.upper()} {flag.code}: {flag.message}" for flag in flags]

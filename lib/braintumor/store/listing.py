@@ -104,8 +104,11 @@ def study_entry(answer: Answer, series: tuple[SeriesEntry, ...]) -> StudyEntry:
     )
 
 
-def find_labels(client: Client, study_uid: str, known: dict[str, LabelVersion]) -> list[LabelVersion]:
-    """Every segmentation object of a study; the content of a SOP instance never changes, so those in `known` are not read."""
+def find_labels(client: Client, study_uid: str, known: dict[str, LabelVersion | None]) -> list[LabelVersion]:
+    """Every segmentation object of a study that has a label of ours; others (followed lesions, other organs) are no versions.
+
+    The content of a SOP instance never changes, so those in `known` are not read; None stands for one that is no version.
+    """
     found = []
     series = client.search_for_series(study_uid, search_filters={"Modality": LABEL_MODALITY})
     for series_uid in (text(answer, "SeriesInstanceUID") for answer in series if text(answer, "Modality") == LABEL_MODALITY):
@@ -113,16 +116,17 @@ def find_labels(client: Client, study_uid: str, known: dict[str, LabelVersion]) 
             uid = text(answer, "SOPInstanceUID")
             if uid not in known:
                 header = client.retrieve_instance_metadata(study_uid, series_uid, uid)
-                if text(header, "SOPClassUID") not in SEGMENTATIONS or not is_uid(uid):
-                    continue
-                known[uid] = label_version(header)
-            found.append(known[uid])
+                shows = text(header, "SOPClassUID") in SEGMENTATIONS and is_uid(uid) and any(map(_is_ours, _segments(header)))
+                known[uid] = label_version(header) if shows else None
+            version = known[uid]
+            if version is not None:
+                found.append(version)
     return found
 
 
 def label_version(header: Answer) -> LabelVersion:
     """Who made a segmentation object, when, from what, as its header says."""
-    segments = [item for item in _items(header, "SegmentSequence") if value(item, "SegmentNumber") != 0]
+    segments = _segments(header)
     first = next((item for item in segments if _is_ours(item)), segments[0] if segments else {})
     model = text(first, "SegmentAlgorithmType") == _AUTOMATIC
     algorithm = next(iter(_items(first, "SegmentationAlgorithmIdentificationSequence")), {})
@@ -150,6 +154,11 @@ def _series(client: Client, study_uid: str, answer: Answer) -> SeriesEntry:
 
 def _items(item: Answer, keyword: str) -> Sequence[Answer]:
     return (item.get(f"{tag_for_keyword(keyword):08X}") or {}).get("Value") or ()
+
+
+def _segments(header: Answer) -> list[Answer]:
+    """All but a labelmap's background."""
+    return [item for item in _items(header, "SegmentSequence") if value(item, "SegmentNumber") != 0]
 
 
 def _is_ours(segment: Answer) -> bool:

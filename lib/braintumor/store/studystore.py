@@ -97,7 +97,7 @@ class StudyStore:
         self._listing = threading.Lock()
         self._listed: tuple[float, tuple[StudyEntry, ...] | ArchiveError] = (-float("inf"), ())
         self._counted: dict[str, tuple[object, tuple[SeriesEntry, ...]]] = {}
-        self._versions: OrderedDict[str, LabelVersion] = OrderedDict()
+        self._versions: OrderedDict[str, LabelVersion | None] = OrderedDict()
 
     @property
     def client(self) -> DICOMwebClient | FolderClient:

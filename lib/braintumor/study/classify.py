@@ -13,6 +13,10 @@ STRONG, NAMED, WEAK = 3.0, 2.0, 1.0
 """Votes: what the physics of the acquisition says outweighs what a person typed, which outweighs a hint."""
 
 
+REGISTERED_PRIOR = "REGISTERED PRIOR"
+"""Image Type value of an earlier visit's image that was registered and stored in this study (`braintumor.track.dicom`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Evidence, and whether contrast agent was given: True, False, or None where nothing says it."""
@@ -103,6 +107,7 @@ _NOT_ANATOMICAL = {
     "T2 MAP": "a relaxation map",
     "FMRI": "functional imaging",
     "SCREEN SAVE": "a screenshot",
+    REGISTERED_PRIOR: "pixels of an earlier visit",
 }
 
 _TEXT_EXCLUSIONS: tuple[tuple[re.Pattern[str], str], ...] = tuple(

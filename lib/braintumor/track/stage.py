@@ -1,4 +1,4 @@
-"""`braintumor track`: studies in, timeline, trend plot and change map out, in one folder that appears whole."""
+"""`braintumor track`: studies in, timeline, trend plot, change map and DICOM out, in one folder that appears whole."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 from braintumor import case as case_stage
@@ -16,16 +16,16 @@ from braintumor.case import PrepareOptions
 from braintumor.errors import CorruptFileError
 from braintumor.files import write_nifti
 from braintumor.geometry import Grid
-from braintumor.nouns import Flag, Image, Results, Severity, Study
-from braintumor.report.findings import gather_flags
+from braintumor.nouns import Image, Results, Study
 from braintumor.results.output import appearing, check_output
 from braintumor.segment import on_grid
 from braintumor.segment.engines import AnyEngine
+from braintumor.track.dicom import left_out, write_objects
 from braintumor.track.overlay import overlay
 from braintumor.track.rano import Clinical, Criteria
 from braintumor.track.register import sampled
 from braintumor.track.table import as_dict, known_uids
-from braintumor.track.timeline import Event, Timeline, build
+from braintumor.track.timeline import Event, Timeline, compare
 from braintumor.track.trend import trend
 from braintumor.track.visits import Visit, check_different, check_patients, common_sequence, in_order
 from braintumor.train.truth import read_truth
@@ -81,15 +81,24 @@ class TrackOptions:
     prepare: PrepareOptions = field(default_factory=PrepareOptions)
 
 
-def run(sources: Seq[str | Path], out: Path, options: TrackOptions = TrackOptions(), progress: Progress = _silent) -> Results:
+def run(
+    sources: Seq[str | Path | Visit],
+    out: Path,
+    options: TrackOptions = TrackOptions(),
+    progress: Progress = _silent,
+    engine: AnyEngine | None = None,
+) -> Results:
     """Read, segment, align and compare visits, and write the timeline into `out`.
 
     Parameters
     ----------
     sources
-        The current study first, then priors in any order; each as `braintumor.study.read` takes it.
+        The current study first, then priors in any order; each as `braintumor.study.read` takes it, or a visit that was
+        segmented already.
     out
         A folder that does not exist yet, or is empty; it gets all results or none.
+    engine
+        One that is loaded already; else `options` say which to load, if a visit needs one.
 
     Raises
     ------
@@ -99,39 +108,48 @@ def run(sources: Seq[str | Path], out: Path, options: TrackOptions = TrackOption
     check_output(out)
     known = _previous(options.previous)
     notes = (*options.notes, *[VisitNotes()] * len(sources))[: len(sources)]
-    studies = []
+    given: list[Study | Visit] = []
     for n, (source, note) in enumerate(zip(sources, notes, strict=True)):
         progress(f"reading visit {n + 1}", 0.1 * n / len(sources))
-        studies.append(study_stage.read(source, require=1 if note.mask else study_stage.MINIMUM))
-    flags = check_patients(studies, force=options.force)
-    check_different(studies)
-    in_order(
-        [_Dated(note.date or study.study_date) for study, note in zip(studies, notes, strict=True)]
-    )  # before minutes of work
-    engine = None if all(note.mask for note in notes) else segment_stage.load_engine(options.engine, options.model)
+        needed = 1 if note.mask else study_stage.MINIMUM
+        given.append(source if isinstance(source, Visit) else study_stage.read(source, require=needed))
+    _refuse_early(given, notes, options.force)
+    if engine is None and any(isinstance(one, Study) and note.mask is None for one, note in zip(given, notes, strict=True)):
+        engine = segment_stage.load_engine(options.engine, options.model)
     visits = []
-    for n, (study, note) in enumerate(zip(studies, notes, strict=True)):
-        progress(f"segmenting visit {n + 1}", 0.1 + 0.6 * n / len(studies))
-        visits.append(_visit(study, note, engine, options.prepare))
-    ordered, more = in_order(visits)
+    for n, (one, note) in enumerate(zip(given, notes, strict=True)):
+        progress(f"segmenting visit {n + 1}", 0.1 + 0.6 * n / len(given))
+        visits.append(_noted(one if isinstance(one, Visit) else _visit(one, note, engine, options.prepare), note))
     progress("aligning and comparing", 0.7)
-    timeline = build(ordered, options.criteria, events=options.events, known=known, flags=(*flags, *more))
-    timeline = replace(timeline, flags=gather_flags(timeline.flags, *(_named(n, v) for n, v in enumerate(ordered, 1))))
+    timeline = compare(visits, options.criteria, events=options.events, known=known, force=options.force)
     progress("writing", 0.9)
     results = write(timeline, out)
     progress("writing", 1.0)
     return results
 
 
-def write(timeline: Timeline, out: Path) -> Results:
-    """Write a timeline: ``timeline.json``, ``trend.png`` and ``.svg``, ``change-map.nii.gz``, ``change-overlay.png``, and each
-    prior's image on the current grid as ``prior-N.nii.gz``.
+def write(timeline: Timeline, out: Path, created: datetime | None = None, *, objects: bool = True) -> Results:
+    """Write a timeline: ``timeline.json``, ``trend.png`` and ``.svg``, ``change-map.nii.gz``, ``change-overlay.png``, each
+    prior's image on the current grid as ``prior-N.nii.gz``, and where the current study is DICOM the objects of
+    `braintumor.track.dicom` below ``dicom/``. Priors whose pixels may not enter the current study are flagged.
+
+    Parameters
+    ----------
+    created
+        Time of the content, with time zone; now if None. The same timeline at the same time gives the same DICOM UIDs.
+    objects
+        Write DICOM too; else the timeline, its pictures and the change map only.
 
     Raises
     ------
     OutputError
         If `out` is not empty or cannot be written; nothing is left behind then.
+    InputNotFoundError, CorruptFileError
+        If a DICOM source file is gone or changed meanwhile.
     """  # noqa: D205  one list of files
+    created = created or datetime.now().astimezone().replace(microsecond=0)
+    if objects:
+        timeline = replace(timeline, flags=(*timeline.flags, *left_out(timeline)))
     content = as_dict(timeline)
     outputs: dict[str, tuple[str, ...]] = {}
     with appearing(out) as folder:
@@ -143,8 +161,11 @@ def write(timeline: Timeline, out: Path) -> Results:
         write_nifti(folder / "change-map.nii.gz", timeline.change_map, grid)
         overlay(timeline).save(folder / "change-overlay.png")
         outputs["change"] = ("change-map.nii.gz", "change-overlay.png")
-        outputs["prior"] = tuple(_write_priors(timeline, folder, grid))
-        content["outputs"] = {kind: list(paths) for kind, paths in outputs.items()}
+        outputs["prior"] = tuple(_write_priors(timeline, folder, grid)) if objects else ()
+        written = write_objects(timeline, folder / "dicom", created.replace(tzinfo=None)) if objects else {}
+        for kind, paths in written.items():
+            outputs[kind] = tuple(str(path.relative_to(folder)) for path in paths)
+        content["outputs"] = {kind: list(names) for kind, names in outputs.items()}
         (folder / TIMELINE).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return Results(out, {"timeline": (TIMELINE,), **outputs}, content)
 
@@ -161,6 +182,15 @@ def _write_priors(timeline: Timeline, folder: Path, grid: Grid) -> list[str]:
     return names
 
 
+def _refuse_early(given: Seq[Study | Visit], notes: Seq[VisitNotes], force: bool) -> None:
+    """What `compare` would refuse for its patients, studies or dates, before minutes of work."""
+    studies = [one.study if isinstance(one, Visit) else one for one in given]
+    check_patients(studies, force=force)
+    check_different(studies)
+    dates = [one.date if isinstance(one, Visit) else one.study_date for one in given]
+    in_order([_Dated(note.date or day) for day, note in zip(dates, notes, strict=True)])
+
+
 def _visit(study: Study, note: VisitNotes, engine: AnyEngine | None, options: PrepareOptions) -> Visit:
     case = case_stage.prepare(study, options)
     if note.mask is not None:
@@ -168,7 +198,18 @@ def _visit(study: Study, note: VisitNotes, engine: AnyEngine | None, options: Pr
     else:
         assert engine is not None  # noqa: S101  loaded where a mask is missing
         found = segment_stage.segment(case, engine)
-    return Visit(study, case, found, note.date or study.study_date, note.preoperative, note.steroid_mg, note.clinical)
+    return Visit(study, case, found, study.study_date)
+
+
+def _noted(visit: Visit, note: VisitNotes) -> Visit:
+    """The visit with what was said of it; what was not said stays."""
+    return replace(
+        visit,
+        date=note.date or visit.date,
+        preoperative=note.preoperative or visit.preoperative,
+        steroid_mg=visit.steroid_mg if note.steroid_mg is None else note.steroid_mg,
+        clinical=note.clinical or visit.clinical,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +217,6 @@ class _Dated:
     """As much of a visit as its place in time needs."""
 
     date: date | None
-
-
-def _named(number: int, visit: Visit) -> tuple[Flag, ...]:
-    """A visit's own flags, saying whose they are; what is for the record only stays in the visit's own results."""
-    flags = (*visit.case.flags, *visit.segmentation.flags)
-    return tuple(replace(f, message=f"Visit {number}: {f.message}") for f in flags if f.severity is not Severity.INFO)
 
 
 def _previous(path: Path | None) -> Mapping[tuple[str, int], str]:
