@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from braintumor.labelled.prepared import load_case
+from braintumor.labelled.truth import dice
 from braintumor.labels import Region
 from braintumor.segment import SegmentOptions, load_engine, segment
 from braintumor.segment.weights import default_folder
 from braintumor.train import run
-from braintumor.train.truth import dice
 
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "as published": {},
@@ -69,8 +70,9 @@ def _with_tta(path: Path, data: Path, folder: Path, folds: list[int]) -> str:
     config, rows = run.read_config(path), []
     for number in folds:
         engine = load_engine("auto", folder / f"fold-{number}" / "model")
+        assert config.splits is not None  # model/configs/train.json names its folds
         for name in config.splits.folds[number]:
-            case, truth = run.load_case(data / config.volumes / name)
+            case, truth = load_case(data / config.volumes / name)
             found = segment(case, engine, SegmentOptions(tta=True))
             rows.append([dice(found, truth, region) for region in Region])
     means = [np.mean([row[n] for row in rows if row[n] is not None] or [np.nan]) for n in range(len(Region))]

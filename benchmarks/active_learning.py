@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
+from braintumor.labelled import patient_of
 from braintumor.labels import Region
 from braintumor.learn.select import STRATEGIES
 from braintumor.learn.simulate import Plan, Point, labels_needed, prepare_cases, simulate
 from braintumor.segment.network import NetworkConfig
 from braintumor.segment.weights import default_folder
-from braintumor.train.sources import patient_of
 from braintumor.train.splits import read_folds
 
 ROOT = Path(__file__).resolve().parents[1]

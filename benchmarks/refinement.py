@@ -22,6 +22,7 @@ from scipy import ndimage
 from skimage.segmentation import random_walker
 
 from braintumor.geometry import bounding_box
+from braintumor.labelled.prepared import load_case
 from braintumor.labels import LABELS, OEDEMA, Region, region_mask
 from braintumor.nouns import Case
 from braintumor.refine import Hint, refine
@@ -30,7 +31,6 @@ from braintumor.refine.grow import geodesic, reach_mm, smoothed
 from braintumor.segment import decide, load_engine, probabilities
 from braintumor.segment.engines import Probabilities
 from braintumor.segment.weights import default_folder
-from braintumor.train.run import load_case
 
 ROOT = Path(__file__).resolve().parents[1]
 CLICKS = 5

@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from braintumor.evaluate import perturb
+from braintumor.labelled.prepared import load_case
+from braintumor.labelled.truth import dice
 from braintumor.labels import Region
 from braintumor.nouns import Case, Segmentation, Sequence
 from braintumor.segment import Engine, load_engine, segment
-from braintumor.train.run import load_case
-from braintumor.train.truth import dice
 
 Change = Callable[[Case], Case]
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from braintumor.evaluate.calibration import Reliability
 from braintumor.evaluate.charts import dice_chart, reliability_chart, spread
-from braintumor.evaluate.drawing import Drawing
 from braintumor.evaluate.summary import summarise
 from braintumor.labels import Region
+from braintumor.report.drawing import Drawing
 from tests.evaluate.test_summary import result
 
 SVG = "{http://www.w3.org/2000/svg}"

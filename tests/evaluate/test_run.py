@@ -12,8 +12,8 @@ from braintumor.errors import MissingSequenceError
 from braintumor.evaluate.model import limited
 from braintumor.evaluate.pictures import picture
 from braintumor.geometry import Grid
+from braintumor.labelled.prepared import load_case
 from braintumor.nouns import Author, Segmentation, Sequence
-from braintumor.train.run import load_case
 from tests.cli.test_cli import call
 from tests.evaluate.volumes import SHAPE, case_folder, class_probabilities, save, tumour
 

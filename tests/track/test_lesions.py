@@ -81,6 +81,12 @@ def test_a_new_neighbour_does_not_take_the_identity():
     assert states(found) == [[S.PRESENT, S.STABLE], [S.NEW]]
 
 
+def test_a_piece_that_one_voxel_detaches_is_no_new_lesion():
+    found = follow(balls(A), balls((20, 20, 20, 11), (36, 20, 20, 3)))
+    assert states(found) == [[S.PRESENT, S.GROWN], [S.SPLIT]]
+    assert found[1].family == found[0].uid
+
+
 def test_empty_visits():
     assert follow(balls(), balls()) == ()
     assert states(follow(balls(), balls(A))) == [[S.NEW]]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from braintumor.geometry import Grid
+from braintumor.labelled.prepared import load_case
 from braintumor.nouns import Author, Case, Segmentation, Sequence
 from braintumor.train.data import FRAME, SLICE_SET_ORDER, BalancedSampler, Slices, from_case, from_slice_files
-from braintumor.train.run import load_case
 
 
 def a_case(shape=(70, 90, 6)):

@@ -38,7 +38,8 @@ def train(
     if publish is not None:
         raise typer.BadParameter("--publish and --fold exclude each other: published weights are trained on everybody.")
     try:
-        folds = range(run.read_config(config).splits.k) if fold == "all" else [int(part) for part in fold.split(",")]
+        splits = run.read_config(config).splits
+        folds = range(splits.k if splits else run.FOLDS) if fold == "all" else [int(part) for part in fold.split(",")]
     except ValueError as error:
         raise typer.BadParameter("--fold takes a number, several with commas, or 'all'.") from error
     for line in run.run_folds(config, data, output, folds, progress):

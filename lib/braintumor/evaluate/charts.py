@@ -7,12 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from braintumor.evaluate.calibration import Reliability
-from braintumor.evaluate.drawing import GRID, INK, MUTED, Colour, Drawing
 from braintumor.evaluate.summary import CaseResult, Statistics, Table
 from braintumor.labels import REGION_NAMES, Region
-
-COLOURS: Mapping[Region, Colour] = {Region.WT: (46, 125, 91), Region.TC: (190, 52, 62), Region.ET: (201, 138, 4)}
-"""The label colours, darkened for white paper."""
+from braintumor.report.drawing import GRID, INK, MUTED, REGION_COLOURS, Colour, Drawing
 
 _DOT = 4.5
 
@@ -37,11 +34,11 @@ def dice_chart(results: Sequence[CaseResult], table: Table) -> Drawing:
         chart.text((centre, bottom + 20), f"{REGION_NAMES[region]} ({region.value})", bold=True)
         chart.text((centre, bottom + 40), _said(found), size=12, colour=MUTED)
         if values:
-            _box(chart, [v for v, _ in values], centre - 0.2 * pitch, y, COLOURS[region])
+            _box(chart, [v for v, _ in values], centre - 0.2 * pitch, y, REGION_COLOURS[region])
             _mean(chart, found, centre - 0.36 * pitch, y)
             for (value, name), shift in zip(values, spread([y(v) for v, _ in values], 2 * _DOT), strict=True):
                 offset = float(np.clip(shift, -0.24 * pitch, 0.24 * pitch))
-                chart.dot((centre + 0.16 * pitch + offset, y(value)), _DOT, COLOURS[region], hint=f"{name}: {value:.3f}")
+                chart.dot((centre + 0.16 * pitch + offset, y(value)), _DOT, REGION_COLOURS[region], hint=f"{name}: {value:.3f}")
     return chart
 
 
@@ -77,9 +74,9 @@ def reliability_chart(pooled: Mapping[Region, Reliability]) -> Drawing:
             _count_bar(chart, left, top, side, (float(row["from"] or 0), float(row["to"] or 0)), count, histogram.total)
             if confidence is not None and observed is not None:
                 points.append((left + confidence * side, top + (1 - observed) * side, f"{observed:.3f} of {count} voxels"))
-        chart.line([(x, y) for x, y, _ in points], COLOURS[region], 2.0)
+        chart.line([(x, y) for x, y, _ in points], REGION_COLOURS[region], 2.0)
         for x, y, hint in points:
-            chart.dot((x, y), 4.0, COLOURS[region], hint=hint)
+            chart.dot((x, y), 4.0, REGION_COLOURS[region], hint=hint)
     chart.text((14, top + side / 2), "Observed share", size=12, colour=MUTED, upright=True)
     chart.text((14, top + side + 45), "Voxels", size=11, colour=MUTED, upright=True)
     chart.text((380, 320), "Predicted probability", size=12, colour=MUTED)

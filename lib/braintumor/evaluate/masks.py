@@ -18,11 +18,11 @@ from braintumor.errors import BrainTumorError, CorruptFileError, GeometryError, 
 from braintumor.evaluate.calibration import Reliability
 from braintumor.evaluate.pairs import Pair
 from braintumor.geometry import LPS_FROM_RAS, Grid, canonical
+from braintumor.labelled.truth import read_truth
 from braintumor.labels import LABELS, Region, channels_of, region_mask, to_channels
 from braintumor.nouns import Image, Segmentation, Sequence
 from braintumor.segment import on_grid
 from braintumor.study import find_sequences
-from braintumor.train.truth import read_truth
 
 AGREEMENT = 0.5
 """Share of tumour voxels on which probabilities must agree with the mask beside them. Post-processing may relabel a whole
@@ -69,7 +69,7 @@ def load(pair: Pair) -> Loaded:
     GeometryError
         If the predicted mask lies on any other grid: resampling would be scored as the prediction's fault.
     CorruptFileError, UnusableImageError
-        As `braintumor.train.truth.read_truth`.
+        As `braintumor.labelled.truth.read_truth`.
     """
     truth = read_truth(pair.truth, _drawn_on(pair))
     path, grid = _candidate(pair, truth.grid)

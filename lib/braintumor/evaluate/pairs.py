@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from braintumor.errors import InputNotFoundError
+from braintumor.labelled.truth import NAMES, find_truth
 from braintumor.study.nifti import is_nifti, stem
-from braintumor.train.truth import NAMES, find_truth
 
 _MASK_ENDING = re.compile(r"([_-](d?seg|mask|pred|label|labels))$", re.IGNORECASE)
 _BIDS = re.compile(r"^(sub-[A-Za-z0-9]+(?:_ses-[A-Za-z0-9]+)?)_.*dseg$")

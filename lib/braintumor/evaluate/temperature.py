@@ -107,7 +107,7 @@ def sample(case: Case, truth: Segmentation, engine: AnyEngine, seed: int) -> Vox
 
 
 def _collected(places: Mapping[str, Path], engine: AnyEngine, progress: Progress) -> list[Voxels]:
-    from braintumor.train.run import load_case
+    from braintumor.labelled.prepared import load_case
 
     collected = []
     for n, (name, folder) in enumerate(places.items()):

@@ -13,11 +13,11 @@ from braintumor import case as case_stage
 from braintumor import study as study_stage
 from braintumor.errors import CorruptFileError, GeometryError, OutputError
 from braintumor.geometry import Grid, bounding_box
+from braintumor.labelled.truth import read_truth
 from braintumor.nouns import Author, Case, Segmentation, Sequence, Study
 from braintumor.results.seg import read_seg
 from braintumor.segment import on_grid
 from braintumor.train.data import Slices, from_case
-from braintumor.train.truth import read_truth
 
 MARGIN = 8
 """Voxels kept around brain and label: what the network sees at the brain's edge stays the same."""

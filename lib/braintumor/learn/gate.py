@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from braintumor.labelled.truth import dice
 from braintumor.labels import REGION_NAMES, Region
 from braintumor.learn.examples import Example
 from braintumor.segment import AnyEngine, segment
-from braintumor.train.truth import dice
 
 Row = dict[Region, float | None]
 """Dice of one case; None where its label has none of the region."""

@@ -223,9 +223,9 @@ def prepare_cases(cases: Sequence[tuple[str, str, Path]], folder: Path, say: Say
     Parameters
     ----------
     cases
-        Name, patient and folder (`braintumor.train.run.load_case`) of each.
+        Name, patient and folder (`braintumor.labelled.prepared.load_case`) of each.
     """
-    from braintumor.train.run import load_case
+    from braintumor.labelled.prepared import load_case
 
     made = []
     for name, patient, place in cases:

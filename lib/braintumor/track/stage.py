@@ -16,6 +16,7 @@ from braintumor.case import PrepareOptions
 from braintumor.errors import CorruptFileError
 from braintumor.files import write_nifti
 from braintumor.geometry import Grid
+from braintumor.labelled.truth import read_truth
 from braintumor.nouns import Image, Results, Study
 from braintumor.results.output import appearing, check_output
 from braintumor.segment import on_grid
@@ -28,7 +29,6 @@ from braintumor.track.table import as_dict, known_uids
 from braintumor.track.timeline import Event, Timeline, compare
 from braintumor.track.trend import trend
 from braintumor.track.visits import Visit, check_different, check_patients, common_sequence, in_order
-from braintumor.train.truth import read_truth
 
 TIMELINE = "timeline.json"
 Progress = Callable[[str, float], None]

@@ -6,12 +6,13 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from braintumor.evaluate.charts import COLOURS
-from braintumor.evaluate.drawing import GRID, MUTED, Drawing
 from braintumor.labels import REGION_NAMES, Region
+from braintumor.report.drawing import GRID, MUTED, REGION_COLOURS, Drawing
 from braintumor.track.timeline import Timeline
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 720.0, 48.0, 330.0
+_DODGE = 8.0
+"""Regions stand this far apart on the time axis: where they are equal one would hide the others."""
 
 
 def trend(timeline: Timeline) -> Drawing:
@@ -33,10 +34,11 @@ def trend(timeline: Timeline) -> Drawing:
         chart.text((x, _BOTTOM + 18), word, size=12, colour=MUTED)
     _events(chart, timeline)
     for n, region in enumerate(Region):
-        colour = COLOURS[region]
+        colour = REGION_COLOURS[region]
         found = [volumes[region] for volumes in timeline.volumes]
-        chart.line([(x, y(e.value)) for x, e in zip(places, found, strict=True)], colour, 2.0)
-        for x, e, word in zip(places, found, words, strict=True):
+        beside = [x + _DODGE * (n - 1) for x in places]
+        chart.line([(x, y(e.value)) for x, e in zip(beside, found, strict=True)], colour, 2.0)
+        for x, e, word in zip(beside, found, words, strict=True):
             low, high = y(max(0.0, e.low)), y(e.high)
             chart.line([(x, low), (x, high)], colour, 1.2)
             for end in (low, high):

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from braintumor.case.intensity import zscore
+from braintumor.labelled.lgg import LabelledSlices
 from braintumor.labels import OEDEMA, to_channels
 from braintumor.nouns import Case, Segmentation
-from braintumor.train.sources.lgg import LabelledSlices
 
 FRAME = (216, 184)
 """Height (posterior) and width (left) of stored slices in pixels of 1 mm; every adult brain fits."""

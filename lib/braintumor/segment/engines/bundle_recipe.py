@@ -98,7 +98,7 @@ def read_recipe(metadata: dict[str, Any], config: dict[str, Any], folder: Path) 
 
 
 def _sequences(named: dict[int, str], path: Path) -> tuple[Sequence, ...]:
-    from braintumor.train.sources.description import Description
+    from braintumor.labelled.description import Description
 
     places = Description(path, named, {}).sequences()
     return tuple(sorted(places, key=lambda sequence: places[sequence]))
@@ -106,7 +106,7 @@ def _sequences(named: dict[int, str], path: Path) -> tuple[Sequence, ...]:
 
 def _answers(names: dict[int, str], path: Path) -> tuple[tuple[Region, ...], Mapping[int, int]]:
     """Regions in channel order, or the label of each class."""
-    from braintumor.train.sources.meaning import from_names, plain
+    from braintumor.labelled.meaning import from_names, plain
 
     by_name = {plain(name): region for region, name in REGION_NAMES.items()}
     regions = [by_name.get(plain(names[number])) for number in sorted(names)]

@@ -97,7 +97,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _described(folder: Path) -> tuple[tuple[Sequence, ...], Mapping[int, int], tuple[Region, ...]]:
     """Sequences in channel order, what each label is, and the regions in output order (none for a model with labels)."""
-    from braintumor.train.sources.description import describe
+    from braintumor.labelled.description import describe
 
     description = describe(folder)
     if description is None:

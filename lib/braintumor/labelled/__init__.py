@@ -6,8 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 from braintumor.errors import InputNotFoundError
-from braintumor.train.sources import bids, brats, decathlon
-from braintumor.train.sources.case import LabelledCase, Volume, patient_of, read, read_mask
+from braintumor.labelled import bids, brats, decathlon
+from braintumor.labelled.case import LabelledCase, Volume, patient_of, read, read_mask
 
 __all__ = ["LabelledCase", "Volume", "find_cases", "patient_of", "read", "read_mask"]
 

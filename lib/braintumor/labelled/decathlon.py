@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from braintumor.errors import InputNotFoundError
+from braintumor.labelled.case import LabelledCase, Volume, patient_of
+from braintumor.labelled.description import Description, describe
 from braintumor.nouns import Sequence
 from braintumor.study.nifti import is_nifti, stem
-from braintumor.train.sources.case import LabelledCase, Volume, patient_of
-from braintumor.train.sources.description import Description, describe
 
 IMAGES, LABELS = "imagesTr", "labelsTr"
 _CHANNEL_FILE = re.compile(r"^(?P<case>.+)_(?P<channel>\d{4})$")

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from braintumor.errors import InputNotFoundError, UnusableImageError
+from braintumor.labelled.case import LabelledCase, Volume
+from braintumor.labelled.meaning import Meaning, from_names
 from braintumor.study.index import raise_it
 from braintumor.study.nifti import find_case, is_nifti, stem
-from braintumor.train.sources.case import LabelledCase, Volume
-from braintumor.train.sources.meaning import Meaning, from_names
 
 _MASK = re.compile(r"^(?P<case>sub-[A-Za-z0-9]+(?:_ses-[A-Za-z0-9]+)?)(?:_[a-z]+-[A-Za-z0-9]+)*_dseg$")
 

@@ -16,9 +16,9 @@ from braintumor.errors import (
     MissingSequenceError,
     UnusableImageError,
 )
+from braintumor.labelled import find_cases, patient_of, read
 from braintumor.labels import Region
 from braintumor.nouns import Sequence
-from braintumor.train.sources import find_cases, patient_of, read
 from tests.data import real_data
 
 SHAPE = (34, 36, 10)

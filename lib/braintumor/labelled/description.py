@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from braintumor.errors import InputNotFoundError, MissingSequenceError
+from braintumor.labelled.meaning import Meaning, from_names
 from braintumor.nouns import Sequence
 from braintumor.study.nifti import find_case
-from braintumor.train.sources.meaning import Meaning, from_names
 
 FILE = "dataset.json"
 
@@ -58,7 +58,7 @@ class Description:
         return found
 
     def meaning(self) -> Meaning:
-        """What the mask values are, by their names; see `braintumor.train.sources.meaning.from_names`."""
+        """What the mask values are, by their names; see `braintumor.labelled.meaning.from_names`."""
         if not self.labels:
             raise InputNotFoundError("No label is named", remedy="Add 'labels' to dataset.json", path=self.path)
         return from_names(self.labels, self.path)

@@ -6,9 +6,9 @@ import pytest
 
 from braintumor.errors import CorruptFileError, InputNotFoundError, UnusableImageError
 from braintumor.geometry import LPS_FROM_RAS, Grid
+from braintumor.labelled.truth import dice, find_truth, read_truth
 from braintumor.labels import Region
 from braintumor.nouns import Author, Segmentation
-from braintumor.train.truth import dice, find_truth, read_truth
 
 SHAPE = (6, 5, 4)
 GRID = Grid(SHAPE, np.diag([1.0, 1.0, 2.0, 1.0]))

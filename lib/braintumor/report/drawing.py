@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from itertools import pairwise
 
 from PIL import Image, ImageDraw
 
+from braintumor.labels import Region
 from braintumor.report.fonts import picture_font
 
 Colour = tuple[int, int, int]
@@ -17,6 +18,9 @@ Point = tuple[float, float]
 INK: Colour = (33, 37, 43)
 MUTED: Colour = (110, 118, 129)
 GRID: Colour = (228, 231, 235)
+REGION_COLOURS: Mapping[Region, Colour] = {Region.WT: (46, 125, 91), Region.TC: (190, 52, 62), Region.ET: (201, 138, 4)}
+"""The label colours, darkened for white paper."""
+
 _PAPER: Colour = (255, 255, 255)
 _FINER = 4
 """PNG pixels per unit while drawing; half of them are averaged away, because Pillow draws without anti-aliasing."""

@@ -8,10 +8,10 @@ import numpy as np
 
 from braintumor.errors import InputNotFoundError
 from braintumor.geometry import Grid
+from braintumor.labelled import read_mask
+from braintumor.labelled.meaning import ANY_EDITION
 from braintumor.labels import Region
 from braintumor.nouns import Segmentation
-from braintumor.train.sources import read_mask
-from braintumor.train.sources.meaning import ANY_EDITION
 
 NAMES = ("*_seg.nii.gz", "*-seg.nii.gz", "*_seg.nii", "*-seg.nii")
 """How expert masks are named in BraTS 2015-2024."""
@@ -36,7 +36,7 @@ def find_truth(folder: Path) -> Path:
 
 
 def read_truth(path: Path, drawn_on: Grid) -> Segmentation:
-    """A mask with the values of any edition of BraTS; see `braintumor.train.sources.read_mask` for grids and errors."""
+    """A mask with the values of any edition of BraTS; see `braintumor.labelled.read_mask` for grids and errors."""
     return read_mask(path, drawn_on, ANY_EDITION)
 
 

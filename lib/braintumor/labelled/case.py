@@ -17,11 +17,11 @@ import numpy.typing as npt
 
 from braintumor.errors import CorruptFileError
 from braintumor.geometry import LPS_FROM_RAS, Grid
+from braintumor.labelled.meaning import Meaning
 from braintumor.labels import Region
 from braintumor.nouns import Author, Evidence, Flag, Patient, Segmentation, Sequence, Series, Study
 from braintumor.study import MINIMUM, nifti
 from braintumor.study.reader import missing_flags, refuse_missing
-from braintumor.train.sources.meaning import Meaning
 
 _VISIT = re.compile(r"^(?P<patient>BraTS-.+-\d+)-\d+$", re.IGNORECASE)
 

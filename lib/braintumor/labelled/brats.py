@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from braintumor.errors import InputNotFoundError, UnusableImageError
+from braintumor.labelled.case import LabelledCase, Volume, patient_of
+from braintumor.labelled.description import describe
+from braintumor.labelled.meaning import BRATS_2023, BRATS_CLASSIC, SAY_WHAT, Meaning
 from braintumor.study.index import raise_it
 from braintumor.study.nifti import find_case, is_nifti, stem
-from braintumor.train.sources.case import LabelledCase, Volume, patient_of
-from braintumor.train.sources.description import describe
-from braintumor.train.sources.meaning import BRATS_2023, BRATS_CLASSIC, SAY_WHAT, Meaning
 
 _FILE = re.compile(r"^(?P<case>.+)[_-](?P<token>[A-Za-z0-9]+)$")
 _MASK = "seg"

@@ -8,9 +8,9 @@ from skimage.transform import resize
 
 from braintumor.case import prepare
 from braintumor.errors import CorruptFileError
+from braintumor.labelled import lgg
 from braintumor.nouns import Sequence
 from braintumor.study import read
-from braintumor.train.sources import lgg
 from tests.data import real_data
 
 CHANNELS = [list(Sequence).index(sequence) for sequence in lgg.STORED]
