@@ -1,211 +1,172 @@
-"""Landmark error and seconds of visit-to-visit registration on phantoms with known motion.
+"""Error and seconds of tracking on pairs of visits with known answers, side by side with other registrations.
 
-``python -m benchmarks.tracking`` prints a small table; ``--pairs 60`` runs the whole study, ``--calibrate`` shows what the
-quality figure says when the alignment is wrong or the patients differ. Peers run where they can be imported.
+``python -m benchmarks.tracking`` runs the phantom study, ``--real DATA/brats`` pairs made from real cases as well,
+``--peer-python PATH`` (repeatable) elastix and ANTs where that Python has them, and ``--calibrate`` shows what the quality
+figure says when the alignment is wrong or the patients differ. One line a pair, tables at the end. For comparable seconds set
+OMP_NUM_THREADS and ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS for all methods alike.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
-from scipy import ndimage
 
-from braintumor.case.grid import to_sitk
-from braintumor.errors import RegistrationError
-from braintumor.geometry import Affine
-from braintumor.labels import Region
-from braintumor.nouns import Sequence
-from braintumor.phantom import Layout, PhantomOptions, Visit, make, render, rigid_motion, scan_grid, truth_on
-from braintumor.phantom.mr import nearest
+from benchmarks.tracking_judge import ML, PERCENT, Verdict, judge, landmarks
+from benchmarks.tracking_pairs import Pair, phantom_pairs, real_pairs
+from benchmarks.tracking_peers import Found, Method, methods, ours
+from benchmarks.tracking_pictures import montage
 from braintumor.track import register
-from braintumor.track.register import Scan, align_visits
 
-LANDMARKS = 500
-_toolkit: Any = sitk
+OURS = "this project"
 
 
-@dataclass(frozen=True, eq=False)
-class Pair:
-    """Two scans and where the landmarks (n, 3) of the first are in the second."""
+class Study:
+    """What all methods made of one kind of pairs."""
 
-    name: str
-    current: Scan
-    prior: Scan
-    here: np.ndarray
-    there: np.ndarray
+    def __init__(self, title: str, compared: Mapping[str, Method], pictures: Path | None = None) -> None:
+        self.title, self._methods, self._pictures = title, compared, pictures
+        self.verdicts: list[tuple[str, Verdict]] = []
+        self.lost: list[str] = []
+        self.results: dict[str, list[tuple[Found, list[float]]]] = {name: [] for name in compared}
 
+    def run(self, pairs: Iterable[Pair]) -> None:
+        """Every method on every pair, the answer printed as it comes."""
+        for pair in pairs:
+            words = [pair.name]
+            for name, method in self._methods.items():
+                found = method(pair)
+                missed = [] if found.matrix is None else landmarks(pair, found.matrix).tolist()
+                self.results[name].append((found, missed))
+                words.append(f"{name} {np.median(missed):.3f} mm {found.cpu_s:.1f} s" if missed else f"{name} gave up")
+                if name == OURS:
+                    self._judge(pair, found, words)
+            print("; ".join(words), flush=True)
 
-def scan_of(visit: Visit, layout: Layout) -> Scan:
-    """A visit's T1ce as acquired with a layout, with its true brain and tumour."""
-    scene = visit.scene
-    brain = nearest(scene.brain.mask, scene.brain.grid, layout.grid, layout.motion @ visit.motion)
-    return Scan(render(visit, Sequence.T1CE, layout), brain, truth_on(visit, layout).region(Region.WT))
+    def _judge(self, pair: Pair, found: Found, words: list[str]) -> None:
+        if found.matrix is None:
+            self.lost.append(pair.name)
+            return
+        verdict = judge(pair, found.matrix)
+        self.verdicts.append((pair.name, verdict))
+        if self._pictures is not None:
+            self._pictures.mkdir(parents=True, exist_ok=True)
+            montage(pair, found.matrix, self._pictures / f"{self.title.split()[0]}-{len(self.verdicts):02d}.png")
+        words += [f"MISTAKE {m}" for m in verdict.mistakes]
+        words += [
+            f"VOLUME of {c.lesion}: {c.before:.2f} to {c.after:.2f} mL, change {c.measured:+.2f}"
+            for c in verdict.changes
+            if not c.right
+        ]
 
+    def methods_table(self) -> dict[str, dict[str, Any]]:
+        """Landmark error over all landmarks of all pairs, seconds a pair; `poor`: pairs missed by 2 mm or more, or given up."""
+        table = {}
+        for name, results in self.results.items():
+            missed = [mm for _, mms in results for mm in mms]
+            table[name] = {
+                "median_mm": float(np.median(missed)) if missed else None,
+                "p95_mm": float(np.percentile(missed, 95)) if missed else None,
+                "cpu_s": float(np.median([f.cpu_s for f, _ in results])),
+                "wall_s": float(np.median([f.wall_s for f, _ in results])),
+                "slowest_wall_s": max(f.wall_s for f, _ in results),
+                "poor": sum(not mms or float(np.median(mms)) >= 2 for _, mms in results),
+            }
+        return table
 
-def pair_of(name: str, one: Visit, two: Visit, here: Layout, there: Layout, seed: int) -> Pair:
-    """Landmarks are brain voxels at least 10 mm off the tumour of both visits: those near it are pushed by its growth."""
-    current, prior = scan_of(one, here), scan_of(two, there)
-    assert current.avoid is not None
-    grid = current.image.grid
-    far = ndimage.distance_transform_edt(~current.avoid, sampling=grid.spacing) > 10
-    places = np.argwhere(current.brain & far)
-    rng = np.random.default_rng(seed)
-    points = grid.to_world(places[rng.choice(len(places), LANDMARKS)])
-    truth = (there.motion @ two.motion) @ np.linalg.inv(here.motion @ one.motion)
-    return Pair(name, current, prior, points, points @ truth[:3, :3].T + truth[:3, 3])
-
-
-SPACINGS = ((3.0, 3.0, 3.0), (1.5, 1.5, 1.5), (1.0, 1.0, 5.0), (2.0, 2.0, 2.0))
-
-
-def pairs(count: int, fine: bool = False) -> Iterator[Pair]:
-    """Pairs over pose (to 30 mm, 30 degrees), spacing, noise, shading, growth and shrinkage."""
-    seed = 0
-    while True:
-        rng = np.random.default_rng([seed, 99])
-        detail = 1.5 if fine else 3.0
-        growth, noise, bias = rng.uniform(0.4, 1.8), rng.uniform(0.01, 0.05), rng.uniform(0.05, 0.25)
-        options = PhantomOptions(
-            seed=seed, spacing_mm=(detail,) * 3, skull=False, visits=2, growth=growth, noise=noise, bias=bias, tumour_ml=50
-        )
-        first, second = make(options)
-        for _ in range(6):
-            if count == 0:
-                return
-            count -= 1
-            spacing = [SPACINGS[rng.integers(4)], SPACINGS[rng.integers(4)]] if fine else [SPACINGS[0]] * 2
-            shift, turn = rng.uniform(0, 30), rng.uniform(0, 30)
-            here = Layout(scan_grid("axial", spacing[0], tilt_deg=tuple(rng.uniform(-8, 8, 3))))
-            there = Layout(scan_grid("axial", spacing[1]), rigid_motion(rng, shift, turn))
-            name = f"{seed:02d} {spacing[0]}-{spacing[1]} {shift:.0f} mm {turn:.0f} deg x{growth:.2f}"
-            yield pair_of(name, second, first, here, there, seed)
-        seed += 1
-
-
-def ours(pair: Pair) -> Affine:
-    return align_visits(pair.current, pair.prior).transform
-
-
-def simpleitk(pair: Pair, *, patient: bool = False) -> Affine:
-    """The recipe of SimpleITK's own registration examples: moments, Mattes mutual information, three levels.
-
-    `patient`: with the regular-step optimiser instead, because the example's gradient descent stops early on these pairs.
-    """
-    fixed, moving = (to_sitk(s.image.voxels.astype(np.float32), s.image.grid) for s in (pair.current, pair.prior))
-    start = _toolkit.CenteredTransformInitializer(
-        fixed, moving, _toolkit.Euler3DTransform(), _toolkit.CenteredTransformInitializerFilter.MOMENTS
-    )
-    method = _toolkit.ImageRegistrationMethod()
-    method.SetMetricAsMattesMutualInformation(50)
-    method.SetMetricSamplingStrategy(method.RANDOM)
-    method.SetMetricSamplingPercentage(0.2, 1)  # the example's 0.01 leaves 50 voxels of 3 mm on the first level
-    method.SetInterpolator(_toolkit.sitkLinear)
-    if patient:
-        method.SetOptimizerAsRegularStepGradientDescent(2.0, 1e-3, 200, 0.6)
-    else:
-        method.SetOptimizerAsGradientDescent(1.0, 100, 1e-6, 10)
-    method.SetOptimizerScalesFromPhysicalShift()
-    method.SetShrinkFactorsPerLevel([4, 2, 1])
-    method.SetSmoothingSigmasPerLevel([2, 1, 0])
-    method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
-    method.SetInitialTransform(start, inPlace=False)
-    found = method.Execute(fixed, moving)
-    matrix = np.eye(4)
-    corners = np.vstack([np.zeros(3), np.eye(3) * 100])
-    moved = np.array([found.TransformPoint(c.tolist()) for c in corners])
-    matrix[:3, :3], matrix[:3, 3] = (moved[1:] - moved[0]).T / 100, moved[0]
-    return matrix
-
-
-def peers() -> dict[str, Callable[[Pair], Affine]]:
-    """What can be compared with here."""
-    return {
-        "this project": ours,
-        "SimpleITK example": simpleitk,
-        "SimpleITK patient": lambda pair: simpleitk(pair, patient=True),
-    }
-
-
-def errors(pair: Pair, matrix: Affine) -> np.ndarray:
-    return np.asarray(np.linalg.norm(pair.here @ matrix[:3, :3].T + matrix[:3, 3] - pair.there, axis=1))
-
-
-def study(count: int, fine: bool) -> dict[str, Any]:
-    """Error of every landmark and processor seconds (all threads) of every pair, per method."""
-    methods = peers()
-    found: dict[str, dict[str, list[Any]]] = {name: {"errors": [], "seconds": [], "failed": []} for name in methods}
-    rows = []
-    for pair in pairs(count, fine):
-        words = [pair.name]
-        for name, method in methods.items():
-            started = time.process_time()
-            try:
-                matrix = method(pair)
-            except (RegistrationError, RuntimeError):
-                found[name]["failed"].append(pair.name)
-                words.append("refused")
+    def tracking_table(self) -> dict[str, Any]:
+        """Volumes and lesions."""
+        changes = [c for _, v in self.verdicts for c in v.changes]
+        table: dict[str, Any] = {"pairs": len(self.verdicts) + len(self.lost), "refused": self.lost}
+        for name, chosen in (("tumour", [c for c in changes if not c.lesion]), ("lesion", [c for c in changes if c.lesion])):
+            if not chosen:
                 continue
-            found[name]["seconds"].append(time.process_time() - started)
-            missed = errors(pair, matrix)
-            found[name]["errors"].extend(missed.tolist())
-            words.append(f"{np.median(missed):.3f} mm {found[name]['seconds'][-1]:.1f} s")
-        alignment = align_visits(pair.current, pair.prior)
-        words.append(f"quality {alignment.quality:.3f} said {alignment.error_mm:.3f}")
-        rows.append(words)
-        print("  ".join(words), flush=True)
-    return {
-        name: {
-            "median_mm": float(np.median(r["errors"])) if r["errors"] else None,
-            "p95_mm": float(np.percentile(r["errors"], 95)) if r["errors"] else None,
-            "seconds": float(np.median(r["seconds"])) if r["seconds"] else None,
-            "failed": r["failed"],
-        }
-        for name, r in found.items()
-    }
+            ml, percent = [c.error_ml for c in chosen], [c.error_percent for c in chosen]
+            table[f"{name}_changes"] = len(chosen)
+            for unit, values in (("ml", ml), ("percent", percent)):
+                table[f"{name}_error_{unit}"] = [float(np.median(values)), float(np.percentile(values, 95)), max(values)]
+            table[f"{name}_changes_wrong"] = sum(not c.right for c in chosen)
+            table[f"{name}_changes_covered"] = sum(c.covered for c in chosen) / len(chosen)
+        table["lesions"] = sum(v.lesions for _, v in self.verdicts)
+        table["new_lesions"] = sum(v.new for _, v in self.verdicts)
+        table["mistakes"] = [f"{name}: {m}" for name, v in self.verdicts for m in v.mistakes]
+        return table
+
+    def show(self) -> dict[str, Any]:
+        """Print both tables and give them as JSON-ready data."""
+        seconds, found = self.methods_table(), self.tracking_table()
+        print(f"\n{self.title}, {found['pairs']} pairs")
+        heads = ("median mm", "95 % mm", "cpu s", "wall s", "slowest", "poor")
+        print(f"{'registration':<20}" + "".join(f"{head:>10}" for head in heads))
+        for name, row in seconds.items():
+            cells = [f"{'-' if v is None else f'{v:.3f}' if k.endswith('mm') else f'{v:.1f}'}" for k, v in row.items()]
+            cells[-1] = str(row["poor"])
+            print(f"{name:<20}" + "".join(f"{cell:>10}" for cell in cells))
+        units = "".join(f"{f'median {unit}':>11}{'95 %':>8}{'max':>8}" for unit in ("mL", "%"))
+        print(f"{'change of volume':<20}{'number':>10}{units}")
+        for kind in ("tumour", "lesion"):
+            if f"{kind}_changes" in found:
+                ml, percent = found[f"{kind}_error_ml"], found[f"{kind}_error_percent"]
+                print(
+                    f"{kind:<20}{found[f'{kind}_changes']:>10}{ml[0]:>11.3f}{ml[1]:>8.3f}{ml[2]:>8.3f}"
+                    f"{percent[0]:>11.2f}{percent[1]:>8.2f}{percent[2]:>8.2f}"
+                    f"   {found[f'{kind}_changes_wrong']} outside {PERCENT:g} % and {ML:g} mL,"
+                    f" {found[f'{kind}_changes_covered']:.0%} inside the stated 95 % interval"
+                )
+        print(f"lesions {found['lesions']}, of them new {found['new_lesions']}; mistakes of matching {len(found['mistakes'])}")
+        return {"registration": seconds, "tracking": found}
 
 
-def calibrate(count: int) -> None:
+def calibrate(pairs: Iterator[Pair]) -> None:
     """Quality of true alignments, of alignments that are off, and between different patients."""
     last: Pair | None = None
-    for pair in pairs(count):
-        a, b = register._level(pair.current, 2.0), register._level(pair.prior, 2.0)
+    for pair in pairs:
+        a, b = register._pyramid(pair.current)[-1], register._pyramid(pair.prior)[-1]
         matrix = ours(pair)
         off = [matrix.copy() for _ in range(3)]
         for n, mm in enumerate((3.0, 6.0, 12.0)):
             off[n][0, 3] += mm
         words = [f"{register._quality(a, b, m):.3f}" for m in (matrix, *off)]
-        stranger = "-"
-        if last is not None and last.name[:2] != pair.name[:2]:
+        stranger, other = "-", last is not None and last.name.split(":")[0] != pair.name.split(":")[0]
+        if last is not None and other:
             old, register.HOPELESS = register.HOPELESS, -1.0
-            stranger = f"{align_visits(pair.current, last.prior).quality:.3f}"
+            stranger = f"{register.align_visits(pair.current, last.prior).quality:.3f}"
             register.HOPELESS = old
         print(f"{pair.name}: right {words[0]}, off by 3 mm {words[1]}, 6 mm {words[2]}, 12 mm {words[3]}, other {stranger}")
-        last = last if last is not None and last.name[:2] == pair.name[:2] else pair
+        last = pair if last is None or other else last
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=4)
-    parser.add_argument("--fine", action="store_true", help="anatomy at 1.5 mm and mixed spacings, as in the clinic; slower")
+    parser.add_argument("--pairs", type=int, default=6, help="phantoms of 3 mm")
+    parser.add_argument("--fine", type=int, default=0, help="phantoms with anatomy of 1.5 mm and mixed spacings; slower")
+    parser.add_argument("--real", type=Path, help="folder of BraTS cases")
+    parser.add_argument("--real-pairs", type=int, default=10)
+    parser.add_argument("--peer-python", action="append", default=[], help="a Python that has itk-elastix or antspyx")
+    parser.add_argument("--method", action="append", default=[], help="only this one; repeatable")
+    parser.add_argument("--pictures", type=Path, help="folder for a montage of every pair, to be looked at")
     parser.add_argument("--calibrate", action="store_true")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     if arguments.calibrate:
-        calibrate(arguments.pairs)
+        calibrate(phantom_pairs(arguments.pairs, 3.0))
         return
-    table = study(arguments.pairs, arguments.fine)
-    print(f"\n{'method':<20}{'median mm':>10}{'95 % mm':>10}{'cpu s':>10}{'failed':>8}")
-    for name, row in table.items():
-        cells = "".join(f"{'-' if v is None else f'{v:.3f}':>10}" for v in (row["median_mm"], row["p95_mm"], row["seconds"]))
-        print(f"{name:<20}{cells}{len(row['failed']):>8}")
+    compared = methods(arguments.peer_python, arguments.method)
+    table = {}
+    for title, pairs, count in (
+        ("phantoms of 3 mm", phantom_pairs(arguments.pairs, 3.0), arguments.pairs),
+        ("phantoms of 1.5 mm, mixed spacings", phantom_pairs(arguments.fine, 1.5, 1000), arguments.fine),
+        ("real cases", real_pairs(arguments.real, arguments.real_pairs) if arguments.real else (), bool(arguments.real)),
+    ):
+        if not count:
+            continue
+        study = Study(title, compared, arguments.pictures)
+        study.run(pairs)
+        table[title] = study.show()
     if arguments.json:
         arguments.json.write_text(json.dumps(table, indent=2))
 
