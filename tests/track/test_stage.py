@@ -121,6 +121,18 @@ def test_empty_masks_without_dates(folders, tmp_path):
     assert (found["lesions"], found["rano"]) == ([], [])
 
 
+def test_a_mask_of_tumour_or_not_is_flagged_for_what_its_one_value_means(folders, tmp_path):
+    before, now = folders
+    copies = [shutil.copytree(f, tmp_path / f.name) for f in (now, before)]
+    image = nib.load(mask_of(copies[0]))
+    whole = (np.asarray(image.dataobj) > 0).astype(np.uint8)
+    nib.save(nib.Nifti1Image(whole, image.affine), mask_of(copies[0]))
+    found = run(copies, tmp_path / "out", TrackOptions(notes=notes(*copies))).manifest
+    words = [flag["message"] for flag in found["flags"] if flag["code"] == "mask-of-one-value"]
+    assert len(words) == 1
+    assert words[0].startswith("Visit 2:")
+
+
 def test_the_same_visit_twice(folders, tmp_path):
     again = shutil.copytree(folders[0], tmp_path / folders[0].name)
     with pytest.raises(VisitsError, match="twice"):

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from braintumor import case as case_stage
 from braintumor import segment as segment_stage
 from braintumor import study as study_stage
@@ -17,7 +20,8 @@ from braintumor.errors import CorruptFileError
 from braintumor.files import write_nifti
 from braintumor.geometry import Grid
 from braintumor.labelled.truth import read_truth
-from braintumor.nouns import Image, Results, Study
+from braintumor.labels import NECROTIC_CORE
+from braintumor.nouns import Flag, Image, Results, Severity, Study
 from braintumor.results.output import appearing, check_output
 from braintumor.segment import on_grid
 from braintumor.segment.engines import AnyEngine
@@ -195,10 +199,21 @@ def _visit(study: Study, note: VisitNotes, engine: AnyEngine | None, options: Pr
     case = case_stage.prepare(study, options)
     if note.mask is not None:
         found = on_grid(read_truth(note.mask, study.reference.image.grid), case.grid)
+        found = replace(found, flags=(*found.flags, *_one_value(found.mask)))
     else:
         assert engine is not None  # noqa: S101  loaded where a mask is missing
         found = segment_stage.segment(case, engine)
     return Visit(study, case, found, study.study_date)
+
+
+def _one_value(mask: npt.NDArray[np.uint8]) -> tuple[Flag, ...]:
+    """A mask of 0 and 1 often means 'tumour or not', and is read as what 1 stands for."""
+    if set(np.flatnonzero(np.bincount(mask.ravel(order="K"))).tolist()) - {0} != {NECROTIC_CORE.value}:
+        return ()
+    words = (
+        f"The mask holds no value but 1, which stands for {NECROTIC_CORE.name.lower()}: oedema and enhancing tumour are 0 mL."
+    )
+    return (Flag("mask-of-one-value", Severity.SERIOUS, words),)
 
 
 def _noted(visit: Visit, note: VisitNotes) -> Visit:
