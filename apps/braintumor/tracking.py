@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from functools import partial
@@ -108,7 +108,7 @@ class Tracking:
         if pointer is None:
             raise InputNotFoundError("The study was not compared with earlier visits yet", remedy="Press Compare first")
         content = json.loads((self._folder / pointer["key"] / TIMELINE).read_text(encoding="utf-8"))
-        return Comparison(content, pointer["wish"], self._is_fresh(pointer["sources"], _visits(content)))
+        return Comparison(content, pointer["wish"], self._is_fresh(study_uid, pointer))
 
     def picture(self, study_uid: str, name: str) -> tuple[Path, str]:
         """A file of the last comparison and its media type; `InputNotFoundError` if there is none."""
@@ -195,16 +195,19 @@ class Tracking:
                 found = {k: uid for k, uid in track_stage.known_uids(content).items() if k[0] in same} | found
         return found
 
-    def _is_fresh(self, sources: Sequence[str], study_uids: Iterable[str]) -> bool:
+    def _is_fresh(self, study_uid: str, pointer: Mapping[str, Any]) -> bool:
+        """Whether the same wish would compare the same images and masks: a prior may have come or gone as well."""
         try:
-            return sorted(self._source(self._studies.store.study(uid)) for uid in study_uids) == list(sources)
-        except UnknownStudyError:  # a prior left the archive
+            entries = self._entries(study_uid, pointer["wish"]["priors"])
+        except (UnknownStudyError, VisitsError):
             return False
+        return sorted(self._source(entry) for entry in entries) == pointer["sources"]
 
     def _pointer(self, study_uid: str) -> dict[str, Any] | None:
+        """Which comparison of a study is the last; None if there is none, or its folder was tidied away."""
         path = self._folder / f"{self._studies.store.study(study_uid).uid}.json"
         found: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
-        return found
+        return found if found and (self._folder / found["key"] / TIMELINE).exists() else None
 
     def _key(self, entries: Sequence[StudyEntry], wish: Wish) -> str:
         content = [*(self._source(entry) for entry in entries), json.dumps(_plain(wish), sort_keys=True)]
@@ -214,10 +217,6 @@ class Tracking:
         """Images and mask of a visit, in one word."""
         human = self._labels.human(entry)
         return f"{entry.fingerprint[:32]} {self._masks.key(entry) if human is None else human.uid}"
-
-
-def _visits(content: Mapping[str, Any]) -> set[str]:
-    return {visit["study_uid"] for visit in content["visits"]}
 
 
 def _wish(plain: Mapping[str, Any]) -> Wish:
