@@ -119,7 +119,7 @@ def training(nifti_study, tmp_path):
         target = tmp_path / "data" / "cases" / name
         target.mkdir(parents=True)
         for path in nifti_study.iterdir():
-            shutil.copy(path, target / path.name)
+            shutil.copy(path, target / path.name.replace(nifti_study.name, name))
     config = {
         "volumes": "cases",
         "slices": "",
@@ -155,9 +155,14 @@ def test_a_held_out_patient_and_its_twin_under_another_name_leave_no_trace_in_th
 
     import nibabel as nib
 
-    shutil.copytree(training / "data/cases/two", training / "data/cases/three")
+    def again(name, twin):
+        (training / "data/cases" / twin).mkdir()
+        for path in (training / "data/cases" / name).iterdir():
+            shutil.copy(path, training / "data/cases" / twin / path.name.replace(name, twin))
+
+    again("two", "three")
     folds = {"seed": 0, "k": 3, "groups": [["three", "two"]], "folds": [["one"], ["three", "two"], ["four"]]}
-    shutil.copytree(training / "data/cases/one", training / "data/cases/four")
+    again("one", "four")
     (training / "folds.json").write_text(json.dumps(folds))
     where = ("--data", training / "data", "--fold", "1")
     assert call("train", training / "train.json", *where, "-o", training / "first") == 0

@@ -138,7 +138,7 @@ def test_change_segments_add_up_to_both_tumours(made, timeline, two_visits):
     assert not (pixels.sum(axis=-1) > 1).any()
     before = (shrinkage | unchanged).sum() * two_visits[0].truth.grid.voxel_ml
     assert before == pytest.approx(two_visits[0].volumes_ml["WT"], rel=0.04)
-    assert [s.SegmentLabel for s in described] == ["Growth", "Shrinkage", "Tumour at both visits"]
+    assert [s.SegmentLabel for s in described] == ["Growth", "Shrinkage", "At both visits"]
     assert {s.SegmentedPropertyTypeCodeSequence[0].CodingSchemeDesignator for s in described} == {"99BRAINTUMOR"}
 
 

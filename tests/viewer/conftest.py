@@ -115,19 +115,25 @@ def base_url(served):
 
 
 @pytest.fixture(scope="session")
-def viewer(served, chromium):
-    """A page of the viewer; what went wrong in the browser fails the test."""
-    yield from browse(chromium, served.base_url, served.archive)
-
-
-def browse(chromium, base_url, name):
-    """A `Viewer` on a server, its screenshots in a folder of that name."""
+def browser(chromium):
+    """One browser for all tests: Playwright starts once in a process."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    shots = SHOTS / name
-    shots.mkdir(parents=True, exist_ok=True)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1600, "height": 950})
-        page.set_default_timeout(PATIENCE_S * 1000)
-        yield Viewer(page, base_url, shots)
+        yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def viewer(served, browser):
+    """A page of the viewer; what went wrong in the browser fails the test."""
+    return browse(browser, served.base_url, served.archive)
+
+
+def browse(browser, base_url, name):
+    """A `Viewer` on a server, its screenshots in a folder of that name."""
+    shots = SHOTS / name
+    shots.mkdir(parents=True, exist_ok=True)
+    page = browser.new_page(viewport={"width": 1600, "height": 950})
+    page.set_default_timeout(PATIENCE_S * 1000)
+    return Viewer(page, base_url, shots)

@@ -30,8 +30,8 @@ def followed(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def viewer(followed, chromium):
-    yield from browse(chromium, followed.base_url, "followup")
+def viewer(followed, browser):
+    return browse(browser, followed.base_url, "followup")
 
 
 def test_a_follow_up_opens_beside_its_prior(viewer, followed):
