@@ -8,7 +8,7 @@ from braintumor import errors, labels
 from braintumor.errors import BrainTumorError, GeometryError
 from braintumor.geometry import Grid
 from braintumor.labels import LABELS, Region
-from braintumor.nouns import Author, Finding, Findings, Image, Patient, Segmentation, Sequence, Study
+from braintumor.nouns import Author, Image, Patient, Segmentation, Sequence, Study
 
 GRID = Grid((2, 3, 4), np.eye(4))
 
@@ -84,7 +84,5 @@ def test_the_reference_is_t1ce_or_the_next_best():
         _ = Study("1", "nifti", Patient(), None, {}).reference
 
 
-def test_findings_are_read_by_section():
-    findings = Findings((Finding("findings", "a"), Finding("quality", "b")), ())
-    assert [f.text for f in findings.section("quality")] == ["b"]
+def test_sequences_are_titled_as_radiologists_write_them():
     assert Sequence.T1CE.title == "T1ce"

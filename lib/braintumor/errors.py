@@ -188,6 +188,30 @@ class VisitsError(BrainTumorError):
     exit_code, code, meaning = 60, "visits", "visits cannot be compared: only one, one twice, or in unknown order"
 
 
+class UnknownLanguageError(BrainTumorError):
+    """A report was asked for in a language that has no file of messages."""
+
+    exit_code, code, meaning = 61, "unknown-language", "the report does not exist in the language asked for"
+
+
+class FinalReportError(BrainTumorError):
+    """A final report was to be changed, or a draft was taken for a final report."""
+
+    exit_code, code, meaning = 62, "final-report", "a final report cannot be changed, or a report is not final"
+
+
+class LanguageModelError(BrainTumorError):
+    """The language model cannot be loaded or does not answer; the deterministic text is used instead."""
+
+    exit_code, code, meaning = 63, "language-model", "the language model is broken, down or too slow"
+
+
+class FhirError(BrainTumorError):
+    """A FHIR server refused, cannot be reached, or took a part only."""
+
+    exit_code, code, meaning = 64, "fhir", "the FHIR server refused or cannot be reached"
+
+
 def _sentence(words: str) -> str:
     """Capital first letter and no full stop, so that the parts fit together however they were written."""
     return words[:1].upper() + words[1:].rstrip(".")

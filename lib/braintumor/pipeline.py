@@ -14,12 +14,14 @@ from braintumor import report as report_stage
 from braintumor import results as results_stage
 from braintumor import segment as segment_stage
 from braintumor import study as study_stage
+from braintumor import track
 from braintumor.case import PrepareOptions
-from braintumor.nouns import Results, Sequence
+from braintumor.nouns import Case, Comparison, Context, Flag, Results, Segmentation, Sequence, Study
 from braintumor.results import WriteOptions
 from braintumor.segment import SegmentOptions
+from braintumor.segment.engines import AnyEngine
 
-STAGES = ("study", "case", "engine", "segment", "measure", "findings", "results")
+STAGES = ("study", "case", "engine", "segment", "measure", "compare", "findings", "results")
 """Stage names in order, as progress and timings use them."""
 
 Progress = Callable[[str, float], None]
@@ -41,11 +43,20 @@ class RunOptions:
         One of `braintumor.segment.ENGINES`.
     model
         Model folder; None for the one that comes with the package.
+    priors
+        Earlier studies of the patient, in any order, each as a source; the report then compares with them.
+    notes
+        The patient's notes, files or folders, whose sentences the report quotes.
+    reason
+        Why the study was ordered, in the referrer's words.
     """
 
     overrides: Mapping[Sequence, str] = field(default_factory=dict)
     engine: str = "auto"
     model: Path | None = None
+    priors: tuple[str | Path, ...] = ()
+    notes: tuple[Path, ...] = ()
+    reason: str = ""
     prepare: PrepareOptions = field(default_factory=PrepareOptions)
     segment: SegmentOptions = field(default_factory=SegmentOptions)
     write: WriteOptions = field(default_factory=WriteOptions)
@@ -90,7 +101,45 @@ def run(source: str | Path, out: Path, options: RunOptions | None = None, progre
         segmentation = segment_stage.segment(case, engine, options.segment, progress=lambda share: progress("segment", share))
     with stage("measure"):
         measurements = measure_stage.measure(segmentation, case.brain, case_id=case.case_id)
+    with stage("compare"):
+        compared, flags = _compared(study, case, segmentation, engine, options, progress)
     with stage("findings"):
-        findings = report_stage.find(study, case, segmentation, measurements)
+        findings = report_stage.find(
+            study,
+            case,
+            segmentation,
+            measurements,
+            comparison=compared,
+            context=_context(study, options),
+            reason=options.reason,
+            flags=flags,
+        )
     with stage("results"):
         return results_stage.write(study, case, segmentation, measurements, findings, out, options.write, timings=timings)
+
+
+def _compared(
+    study: Study, case: Case, segmentation: Segmentation, engine: AnyEngine, options: RunOptions, progress: Progress
+) -> tuple[Comparison | None, tuple[Flag, ...]]:
+    """What changed since the priors, and what was doubted on the way; the patients are checked before anything is segmented."""
+    if not options.priors:
+        return None, ()
+    earlier = [study_stage.read(source) for source in options.priors]
+    track.check_patients([study, *earlier], force=False)
+    visits = [track.Visit(study, case, segmentation, study.study_date)]
+    for number, prior in enumerate(earlier):
+        progress("compare", number / (len(earlier) + 1))
+        prepared = case_stage.prepare(prior, options.prepare)
+        found = segment_stage.segment(prepared, engine, options.segment)
+        visits.append(track.Visit(prior, prepared, found, prior.study_date))
+    timeline = track.compare(visits)
+    return track.comparison(timeline), timeline.flags
+
+
+def _context(study: Study, options: RunOptions) -> Context | None:
+    """What the notes say; the embedding model is loaded only where there are notes."""
+    if not options.notes:
+        return None
+    from braintumor import context
+
+    return context.summarise(options.notes, options=context.ContextOptions(patient=study.patient))

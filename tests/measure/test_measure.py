@@ -51,13 +51,13 @@ def test_every_region_and_label_is_measured_and_nested_volumes_add_up():
     assert measured.brain_ml == pytest.approx(np.count_nonzero(brain) * 0.027)
     for key, region in measured.regions.items():
         assert region.name == key
-        assert region.area_mm2.shape == (g.shape[2],)
-        assert region.area_mm2.sum() * 3.0 / 1000 == pytest.approx(region.volume_ml)
+        assert len(region.area_mm2) == g.shape[2]
+        assert sum(region.area_mm2) * 3.0 / 1000 == pytest.approx(region.volume_ml)
     whole = measured.regions["WT"]
     assert whole.simpson_ml == pytest.approx(whole.volume_ml, rel=0.02)
     assert whole.centroid_lps == pytest.approx((35, 0, 0), abs=0.3)
     assert whole.diameters.longest_mm == pytest.approx(40, abs=3)
-    assert whole.area_mm2.argmax() == pytest.approx(whole.diameters.slice_index, abs=1)
+    assert np.argmax(whole.area_mm2) == pytest.approx(whole.diameters.slice_index, abs=1)
     assert measured.slice_spacing_mm == pytest.approx(3.0)
     assert codes(measured) == {}
 
@@ -85,8 +85,8 @@ def test_an_empty_mask_is_measured_as_nothing():
     assert measured.lesions == ()
     assert measured.brain_ml > 1000
     for region in measured.regions.values():
-        assert (region.volume_ml, region.simpson_ml, region.area_mm2.max()) == (0.0, 0.0, 0.0)
-        assert region.area_mm2.shape == (g.shape[2],)
+        assert (region.volume_ml, region.simpson_ml, max(region.area_mm2)) == (0.0, 0.0, 0.0)
+        assert len(region.area_mm2) == g.shape[2]
         assert {region.max_diameter_3d_mm, region.diameters, region.centroid_lps, region.side, region.lobe} == {None}
 
 

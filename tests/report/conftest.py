@@ -26,14 +26,14 @@ from braintumor.nouns import (
     Severity,
     Study,
 )
-from braintumor.report import ReportFacts
+from braintumor.report import provenance_of
 
 AUTHOR = Author("model", "attention-unet", "1.2.3", "ab" * 32, "pytorch")
 UNCERTAIN = Flag("uncertain-outline", Severity.WARNING, "A part of the outline is uncertain.")
 POOR = Flag("poor-registration", Severity.SERIOUS, "FLAIR agrees poorly with T1ce.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stages:
     """What the stages would hand to the report."""
 
@@ -44,7 +44,7 @@ class Stages:
 
     @property
     def facts(self):
-        return ReportFacts.of(self.study, self.segmentation, datetime(2026, 1, 2, 3, 4, 5))
+        return provenance_of(self.study, self.segmentation, datetime(2026, 1, 2, 3, 4, 5))
 
     def __iter__(self):
         return iter((self.study, self.case, self.segmentation, self.measurements))

@@ -8,14 +8,23 @@ import pytest
 
 from braintumor import __version__
 from braintumor.nouns import Flag, Patient, Severity
-from braintumor.report import find, key_images, render
+from braintumor.report import draft, find, key_images, render
 from braintumor.report.names import listed, person_name, plain_date
 
 
-def made(stages, pictures=(), **changes):
+def without_spaces(text):
+    """Text tools put spaces after the vowel sign that stands before its consonant."""
+    return re.sub(r"\s+", "", text)
+
+
+def document(stages, languages=("en", "hi"), **changes):
     study = replace(stages.study, **changes)
     findings = find(study, stages.case, stages.segmentation, stages.measurements)
-    return render(study, stages.case, stages.segmentation, stages.measurements, findings, pictures, stages.facts)
+    return draft(study, findings, stages.facts, uid="2.25.7", languages=languages)
+
+
+def made(stages, pictures=(), **changes):
+    return render(document(stages, **changes), pictures)
 
 
 def words(pdf, tmp_path, page=None):
@@ -24,7 +33,7 @@ def words(pdf, tmp_path, page=None):
     path = tmp_path / "report.pdf"
     path.write_bytes(pdf)
     pages = [] if page is None else ["-f", str(page), "-l", str(page)]
-    done = subprocess.run(["pdftotext", "-layout", *pages, str(path), "-"], capture_output=True, text=True, check=True)
+    done = subprocess.run(["pdftotext", *pages, str(path), "-"], capture_output=True, text=True, check=True)
     return re.sub(r"\s+", " ", done.stdout)
 
 
@@ -36,7 +45,15 @@ def illustrated(moved_stages):
 
 def test_first_page_tells_who_what_and_how_serious(illustrated, moved_stages, tmp_path):
     text = words(illustrated, tmp_path, page=1)
-    for said in ("Doe, Jane", "PID-42", "1961-02-17", "2024-01-15", "Research use only", "not a medical device"):
+    for said in (
+        "Doe, Jane",
+        "PID-42",
+        "1961-02-17",
+        "2024-01-15",
+        "Research use only",
+        "Not a medical device",
+        "Draft, version 1",
+    ):
         assert said in text
     assert "FLAIR agrees poorly with T1ce." in text  # the serious flag
     assert f"{moved_stages.measurements.regions['WT'].volume_ml:.1f} mL" in text
@@ -46,9 +63,16 @@ def test_first_page_tells_who_what_and_how_serious(illustrated, moved_stages, tm
 def test_provenance_technique_and_limits_follow(illustrated, moved_stages, tmp_path):
     text = words(illustrated, tmp_path)
     facts = moved_stages.facts
-    for said in (facts.input_digest, facts.weights_checksum, f"braintumor {__version__}", "attention-unet 1.2.3", "pytorch"):
+    for said in (
+        facts.input_sha256,
+        facts.mask_sha256,
+        facts.weights_checksum,
+        f"braintumor {__version__}",
+        "attention-unet 1.2.3",
+        "pytorch",
+    ):
         assert said in text
-    for said in ("3.4 mm, 1.7°", "1.123", "not available", "N4 skipped: no skull.", "no diagnosis"):
+    for said in ("3.4 mm, 1.7°", "1.123", "not available", "N4 skipped: no skull.", "not a verdict"):
         assert said in text
 
 
@@ -84,9 +108,7 @@ def test_many_lesions_and_flags_are_cut_with_a_word_about_the_rest(moved_stages,
     measurements = replace(moved_stages.measurements, lesions=tuple(replace(lesion, number=n) for n in range(1, 12)))
     notes = tuple(Flag(f"note-{n}", Severity.INFO, f"Remark number {n}.") for n in range(12))
     study = replace(moved_stages.study, flags=notes)
-    findings = find(study, moved_stages.case, moved_stages.segmentation, measurements)
-    pdf = render(study, moved_stages.case, moved_stages.segmentation, measurements, findings, (), moved_stages.facts)
-    text = words(pdf, tmp_path)
+    text = words(made(replace(moved_stages, study=study, measurements=measurements)), tmp_path)
     assert "Lesions (11)" in text
     assert "5 smaller lesions are not listed here" in text
     assert "more notes are in result.json" in text
@@ -94,9 +116,23 @@ def test_many_lesions_and_flags_are_cut_with_a_word_about_the_rest(moved_stages,
 
 def test_a_healthy_brain_and_a_human_author(healthy_stages, by_hand, tmp_path):
     assert "none segmented" in words(made(healthy_stages), tmp_path, page=1)
-    text = words(made(by_hand), tmp_path, page=1)
+    text = words(made(by_hand), tmp_path)
     assert "drawn or corrected by a person" in text
-    assert "Not reviewed" not in text
+
+
+def test_both_languages_stand_side_by_side(stages, tmp_path):
+    text = without_spaces(words(made(stages), tmp_path))
+    for said in ("Impression", "सार", "Recommendations", "सुझाव", "Segmented tumour of", "का ट्यूमर मिला"):
+        assert without_spaces(said) in text
+
+
+def test_a_report_in_one_language_has_no_other(stages, tmp_path):
+    assert "सार" not in words(made(stages, languages=("en",)), tmp_path)
+
+
+def test_hindi_headings_come_first_where_hindi_is_asked_for_first(stages, tmp_path):
+    text = words(made(stages, languages=("hi", "en")), tmp_path, page=1)
+    assert without_spaces(text).startswith(without_spaces("मस्तिष्क ट्यूमर MRI रिपोर्ट"))
 
 
 def test_fonts_are_embedded(illustrated, tmp_path):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from braintumor.geometry import LPS_FROM_RAS, Grid
 from braintumor.labels import LABELS
 from braintumor.nouns import Author, Evidence, Flag, Image, Instance, Patient, Segmentation, Sequence, Series, Severity, Study
-from braintumor.report import ReportFacts
+from braintumor.report import provenance_of
 from braintumor.results.nifti import write_nifti
 from tests.data import tilted_grid
 
@@ -42,7 +42,7 @@ def written(study, folder, uncertainty=False):
     folder.mkdir(exist_ok=True)
     masks = {s: a_mask(series.image.grid, seed=list(Sequence).index(s)) for s, series in study.series.items()}
     case = a_mask(study.reference.image.grid, uncertainty=uncertainty)
-    return masks, write_nifti(study, case, masks, folder, ReportFacts.of(study, case, WHEN))
+    return masks, write_nifti(study, case, masks, folder, provenance_of(study, case, WHEN))
 
 
 def named(paths, ending):
@@ -173,7 +173,7 @@ def test_the_patient_is_nowhere_in_what_is_written(tmp_path):
 def test_a_person_as_author(tmp_path):
     study = a_study({Sequence.T1CE: tilted_grid()})
     mask = replace(a_mask(study.reference.image.grid), author=Author("human", "reader"))
-    paths = write_nifti(study, mask, {Sequence.T1CE: mask}, tmp_path, ReportFacts.of(study, mask, WHEN))
+    paths = write_nifti(study, mask, {Sequence.T1CE: mask}, tmp_path, provenance_of(study, mask, WHEN))
     assert json.loads(named(paths, "_dseg.json")[0].read_text())["Manual"] is True
 
 

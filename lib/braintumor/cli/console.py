@@ -25,6 +25,7 @@ STAGE_WORDS = {
     "engine": "Loading the model",
     "segment": "Segmenting",
     "measure": "Measuring",
+    "compare": "Comparing with earlier studies",
     "findings": "Collecting findings",
     "results": "Writing results",
 }

@@ -13,7 +13,9 @@ from braintumor import errors, pipeline
 from braintumor.case import BIAS_CHOICES, PrepareOptions
 from braintumor.cli import console
 from braintumor.labels import REGION_NAMES, Region
-from braintumor.nouns import Results, Sequence
+from braintumor.nouns import ABHA, Identifier, Results, Sequence
+from braintumor.report import LANGUAGES
+from braintumor.report.language import languages
 from braintumor.results import WriteOptions
 from braintumor.segment import ENGINES, SegmentOptions
 
@@ -56,6 +58,27 @@ def run(
         ),
     ] = False,
     model: Annotated[Path | None, typer.Option(help="Model folder instead of the one that comes with the package.")] = None,
+    prior: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An earlier study of the patient, to compare with; may be given again.", rich_help_panel="The report"
+        ),
+    ] = None,
+    notes: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="The patient's notes (text or PDF, file or folder), quoted with their source.", rich_help_panel="The report"
+        ),
+    ] = None,
+    reason: Annotated[
+        str, typer.Option(help="Why the study was ordered, in the referrer's words.", rich_help_panel="The report")
+    ] = "",
+    language: Annotated[
+        str, typer.Option(help="Languages of the report, the first one leads.", rich_help_panel="The report")
+    ] = ",".join(LANGUAGES),
+    abha: Annotated[
+        str, typer.Option(metavar="NUMBER", help="The patient's ABHA number (India), 14 digits.", rich_help_panel="The report")
+    ] = "",
     t1: Named = None,
     t1ce: Named = None,
     t2: Named = None,
@@ -76,7 +99,10 @@ def run(
         model=model,
         prepare=PrepareOptions(bias=bias, histogram=histogram),
         segment=SegmentOptions(tta=tta),
-        write=WriteOptions(preview=preview),
+        write=WriteOptions(preview=preview, languages=_languages(language), identifiers=_abha(abha)),
+        priors=tuple(prior or ()),
+        notes=tuple(notes or ()),
+        reason=reason,
     )
     with console.stages() as progress:
         results = pipeline.run(source, output, options, progress)
@@ -84,6 +110,25 @@ def run(
         typer.echo(json.dumps(results.manifest, indent=2))
     else:
         show(results)
+
+
+def _languages(words: str) -> tuple[str, ...]:
+    """Codes, each known, before minutes of work."""
+    codes = tuple(dict.fromkeys(code.strip() for code in words.split(",") if code.strip()))
+    unknown = [code for code in codes if code not in languages()]
+    if unknown or not codes:
+        raise typer.BadParameter(f"choose from {', '.join(languages())}", param_hint="--language")
+    return codes
+
+
+def _abha(number: str) -> tuple[Identifier, ...]:
+    """ABHA: 14 digits, usually written 12-3456-7890-1234 (National Health Authority, India)."""
+    digits = number.replace("-", "").replace(" ", "")
+    if not number:
+        return ()
+    if len(digits) != 14 or not digits.isdigit():
+        raise typer.BadParameter("an ABHA number has 14 digits", param_hint="--abha")
+    return (Identifier(ABHA, f"{digits[:2]}-{digits[2:6]}-{digits[6:10]}-{digits[10:]}"),)
 
 
 def show(results: Results) -> None:

@@ -119,7 +119,6 @@ def _match(brain: Mask | None, grid: Grid) -> tuple[Match | None, tuple[Flag, ..
 def _region(name: str, mask: Mask, tumour: _Tumour, match: Match | None) -> RegionMeasurement:
     areas = np.zeros(tumour.whole.shape[2])
     areas[tumour.box[2]] = slice_areas_mm2(mask, tumour.grid)
-    areas.flags.writeable = False
     world = voxel_centres(mask, tumour.grid)
     known = match if len(world) else None
     return RegionMeasurement(
@@ -131,7 +130,7 @@ def _region(name: str, mask: Mask, tumour: _Tumour, match: Match | None) -> Regi
         centroid_lps=centroid_lps(world) if len(world) else None,
         side=None if known is None else side_of(world, known),
         lobe=None if known is None else lobe_of(world, known),
-        area_mm2=areas,
+        area_mm2=tuple(areas.tolist()),
     )
 
 

@@ -1,11 +1,40 @@
-"""The vocabulary: Study, Series, Case, Segmentation, Measurements, Findings, Results; each immutable, defined here only.
+"""The vocabulary: Study, Series, Case, Segmentation, Measurements, Findings, Report, Results; immutable, defined here only.
 
 A study goes in, results come out, and every stage is a function from one of these nouns to the next. What a stage was
 unsure of travels along as `Flag`, so nothing clinical is decided silently.
 """
 
 from braintumor.nouns.case import Alignment, Author, Case, Segmentation
-from braintumor.nouns.result import Diameters, Finding, Findings, Lesion, Measurements, RegionMeasurement, Results
+from braintumor.nouns.context import Citation, CitedSentence, Context, Topic
+from braintumor.nouns.findings import (
+    Comparison,
+    Direction,
+    Findings,
+    LesionChange,
+    RegionChange,
+    Request,
+    SequenceUse,
+    Technique,
+    TrendPoint,
+)
+from braintumor.nouns.report import (
+    ABHA,
+    Action,
+    Entry,
+    Identifier,
+    KeyImage,
+    Line,
+    Origin,
+    Provenance,
+    Report,
+    ReportText,
+    Section,
+    Status,
+    StoredInstance,
+    StoredSeries,
+    StudyReference,
+)
+from braintumor.nouns.result import Diameters, Lesion, Measurements, RegionMeasurement, Results
 from braintumor.nouns.study import (
     REFERENCE_ORDER,
     Evidence,
@@ -20,34 +49,74 @@ from braintumor.nouns.study import (
     Voxels,
     read_only,
 )
-from braintumor.nouns.track import Appearance, Estimate, LesionState, Track, VisitAlignment
+from braintumor.nouns.track import (
+    AID,
+    Appearance,
+    Assessment,
+    Category,
+    Confirmation,
+    Estimate,
+    LesionState,
+    Track,
+    VisitAlignment,
+)
 
 __all__ = [
+    "ABHA",
+    "AID",
     "REFERENCE_ORDER",
+    "Action",
     "Alignment",
     "Appearance",
+    "Assessment",
     "Author",
     "Case",
+    "Category",
+    "Citation",
+    "CitedSentence",
+    "Comparison",
+    "Confirmation",
+    "Context",
     "Diameters",
+    "Direction",
+    "Entry",
     "Estimate",
     "Evidence",
-    "Finding",
     "Findings",
     "Flag",
+    "Identifier",
     "Image",
     "Instance",
+    "KeyImage",
     "Lesion",
+    "LesionChange",
     "LesionState",
+    "Line",
     "Measurements",
+    "Origin",
     "Patient",
+    "Provenance",
+    "RegionChange",
     "RegionMeasurement",
+    "Report",
+    "ReportText",
+    "Request",
     "Results",
+    "Section",
     "Segmentation",
     "Sequence",
+    "SequenceUse",
     "Series",
     "Severity",
+    "Status",
+    "StoredInstance",
+    "StoredSeries",
     "Study",
+    "StudyReference",
+    "Technique",
+    "Topic",
     "Track",
+    "TrendPoint",
     "VisitAlignment",
     "Voxels",
     "read_only",

@@ -1,4 +1,4 @@
-"""What was found: Measurements in numbers, Findings in words, Results as files."""
+"""What was measured, and what one run wrote: Measurements and Results."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from braintumor.nouns.study import Flag
 
@@ -37,7 +34,7 @@ class Diameters:
     perpendicular_ends: tuple[tuple[float, float, float], tuple[float, float, float]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class RegionMeasurement:
     """What is measured of one region (or of one label, keyed by its short name).
 
@@ -69,7 +66,7 @@ class RegionMeasurement:
     centroid_lps: tuple[float, float, float] | None
     side: str | None
     lobe: tuple[str, float] | None
-    area_mm2: npt.NDArray[np.float64]
+    area_mm2: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +92,7 @@ class Lesion:
     diameters: Diameters
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Measurements:
     """All numbers of one segmentation.
 
@@ -114,37 +111,6 @@ class Measurements:
     brain_ml: float
     slice_spacing_mm: float
     flags: tuple[Flag, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One fact in words, traceable to the number it says.
-
-    Attributes
-    ----------
-    section
-        ``technique``, ``findings``, ``quality`` or ``limitations``.
-    text
-        One plain English sentence.
-    source
-        Dotted path of the value it states, e.g. ``measurements.regions.WT.volume_ml``; '' if it states none.
-    """
-
-    section: str
-    text: str
-    source: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """The facts of one study in words, with every quality flag raised on the way."""
-
-    statements: tuple[Finding, ...]
-    flags: tuple[Flag, ...]
-
-    def section(self, name: str) -> tuple[Finding, ...]:
-        """The statements of one section, in order."""
-        return tuple(s for s in self.statements if s.section == name)
 
 
 @dataclass(frozen=True, slots=True)

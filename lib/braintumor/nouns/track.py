@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import datetime  # as a module: fields called `date` hide the class where annotations are evaluated
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from braintumor.geometry import Affine
+
+AID = "Measurement aid by RANO 2.0 thresholds; not a diagnosis. The treating team decides."
 
 
 class LesionState(StrEnum):
@@ -117,3 +121,58 @@ class VisitAlignment:
     consistency_mm: float
     translation_mm: float
     rotation_deg: float
+
+
+class Category(StrEnum):
+    """Response categories of RANO 2.0, best first."""
+
+    CR = "CR"
+    PR = "PR"
+    MR = "MR"
+    SD = "SD"
+    PD = "PD"
+    NOT_ASSESSABLE = "not assessable"
+
+
+class Confirmation(StrEnum):
+    """Whether the category needs a second scan, and has it."""
+
+    CONFIRMED = "confirmed"
+    PENDING = "pending"
+    NOT_REQUIRED = "not required"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The category of one visit and how it came about.
+
+    Attributes
+    ----------
+    category
+        What this visit's numbers meet.
+    standing
+        What counts today: `category` once confirmed, before that the best category that stands.
+    rule
+        The rule that fired, one sentence.
+    used
+        Inputs that decided, name -> value in words.
+    missing
+        Inputs that were not given and could change the answer.
+    caveats
+        What the reader must know beside it.
+    change_from_baseline, change_from_nadir
+        Relative change of the sum, as a share; None where there is nothing to divide by.
+    """
+
+    date: datetime.date
+    category: Category
+    standing: Category
+    confirmation: Confirmation
+    rule: str
+    used: Mapping[str, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
+    change_from_baseline: float | None = None
+    change_from_nadir: float | None = None
+    notice: str = AID

@@ -1,8 +1,26 @@
-"""Measurements in words, pictures and one PDF that is read in a minute."""
+"""Facts, what is said of them in each language, pictures, and one PDF that is read in a minute."""
 
-from braintumor.report.facts import ReportFacts
+from braintumor.report.document import dump, findings_sha256, load, read
+from braintumor.report.draft import LANGUAGES, draft, provenance_of
 from braintumor.report.figures import Picture, key_images, overview
-from braintumor.report.findings import DISCLAIMER, find
+from braintumor.report.findings import find
+from braintumor.report.language import write
 from braintumor.report.pdf import render
+from braintumor.report.statements import state
 
-__all__ = ["DISCLAIMER", "Picture", "ReportFacts", "find", "key_images", "overview", "render"]
+__all__ = [
+    "LANGUAGES",
+    "Picture",
+    "draft",
+    "dump",
+    "find",
+    "findings_sha256",
+    "key_images",
+    "load",
+    "overview",
+    "provenance_of",
+    "read",
+    "render",
+    "state",
+    "write",
+]

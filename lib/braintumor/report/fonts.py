@@ -1,6 +1,7 @@
 """The report's typefaces, from installed packages: no system font, no download.
 
-Fira Sans (OFL) for everything in Latin, Greek and Cyrillic letters; Noto Sans CJK (OFL) for Chinese, Japanese and Korean names.
+Fira Sans (OFL) for everything in Latin, Greek and Cyrillic letters; Noto Sans Devanagari (OFL) for Hindi; Noto Sans CJK (OFL)
+for Chinese, Japanese and Korean names.
 """
 
 from __future__ import annotations
@@ -15,6 +16,11 @@ from PIL import ImageFont
 def text_font(bold: bool = False) -> Path:
     """File of the text face."""
     return Path(str(files("fontpkg_fira_sans") / "files" / ("FiraSans-SemiBold.ttf" if bold else "FiraSans-Regular.ttf")))
+
+
+def devanagari_font() -> Path:
+    """File of the face for Hindi, a variable font: its axis ``wght`` gives the bold one."""
+    return Path(str(files("fontpkg_noto_sans_devanagari") / "files" / "NotoSansDevanagari[wdth,wght].ttf"))
 
 
 def east_asian_font() -> Path:

@@ -11,7 +11,7 @@ from fpdf.fonts import FontFace, TTFFont
 from PIL import Image
 
 from braintumor.report.figures import Picture
-from braintumor.report.fonts import east_asian_font, text_font
+from braintumor.report.fonts import devanagari_font, east_asian_font, text_font
 
 Colour = tuple[int, int, int]
 
@@ -23,9 +23,16 @@ RULE: Colour = (208, 213, 220)
 TINT: Colour = (244, 246, 249)
 AMBER: tuple[Colour, Colour] = (255, 243, 214), (176, 112, 0)
 RED: tuple[Colour, Colour] = (253, 232, 230), (178, 32, 32)
+GREEN: tuple[Colour, Colour] = (228, 244, 234), (30, 110, 70)
 UNKNOWN = "?"
 PIXELS_PER_MM = 10.0
 """At least: small pictures are not blown up."""
+
+LEADING = 0.47
+"""Line height in mm per point of type size: 1.33 times the size."""
+
+FEATURES = {"tnum": True, "kern": True}
+"""Of the typefaces: figures of equal width line up in tables."""
 
 _JPEG_QUALITY = 90
 
@@ -34,18 +41,25 @@ class Sheet(FPDF):
     """A4 portrait, millimetres, running foot with the disclaimer and page x of y."""
 
     def __init__(self, foot: str, texts: Iterable[str]) -> None:
-        """`texts` is what may hold letters beyond the text face; the big East Asian font is loaded only for them."""
+        """`texts` is everything that may hold letters beyond the text face; further fonts are loaded only where needed."""
         super().__init__("portrait", "mm", "A4")
         self.foot = foot
         self.add_font("text", "", text_font())
         self.add_font("text", "B", text_font(bold=True))
         self._known = self._letters("text")
         wanted = {ord(c) for text in texts for c in text} - self._known
-        if wanted:
-            self.add_font("east-asian", "", east_asian_font())
-            self._known |= self._letters("east-asian")
-            self.set_fallback_fonts(["east-asian"], exact_match=False)
-        self.set_text_shaping(True, features={"tnum": True, "kern": True})  # figures of equal width line up in tables
+        further = []
+        if any(0x0900 <= letter <= 0x097F for letter in wanted):
+            self.add_font("devanagari", "", devanagari_font(), variations={"wght": 400.0, "wdth": 100.0})
+            self.add_font("devanagari", "B", devanagari_font(), variations={"wght": 600.0, "wdth": 100.0})
+            further.append("devanagari")
+        if wanted - self._known - (self._letters("devanagari") if further else set()):
+            self.add_font("east-asian", "", east_asian_font())  # 16 MB
+            further.append("east-asian")
+        for family in further:
+            self._known |= self._letters(family)
+        self.set_fallback_fonts(["text", *further], exact_match=False)
+        self.set_text_shaping(True, FEATURES)
         self.c_margin = 0  # text starts where boxes, rules and pictures start
         self.set_margins(MARGIN_MM, 12, MARGIN_MM)
         self.set_auto_page_break(True, margin=17)
@@ -62,15 +76,38 @@ class Sheet(FPDF):
         """The text with every letter that no embedded font holds replaced by a question mark."""
         return "".join(c if ord(c) in self._known else UNKNOWN for c in text)
 
-    def style(self, size: float, colour: Colour = INK, *, bold: bool = False) -> None:
-        """Set face, size in points and colour."""
-        self.set_font("text", "B" if bold else "", size)
+    def style(self, size: float, colour: Colour = INK, *, bold: bool = False, of: str = "") -> None:
+        """Set face, size in points and colour; `of` is the text that follows, its script chooses the face."""
+        hindi = "devanagari" in self.fonts and any("\u0900" <= letter <= "\u097f" for letter in of)
+        self.set_font("devanagari" if hindi else "text", "B" if bold else "", size)
+        # HarfBuzz guesses the script from the first letter, which may be a Latin one
+        self.set_text_shaping(True, FEATURES, script="Deva" if hindi else None, language="hi" if hindi else None)
         self.set_text_color(*colour)
 
     def line_of(self, text: str, size: float, colour: Colour = INK, *, bold: bool = False, gap: float = 1.0) -> None:
         """One paragraph over the whole width, then `gap` mm."""
-        self.style(size, colour, bold=bold)
-        self.multi_cell(WIDTH_MM, size * 0.47, text, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        self.style(size, colour, bold=bold, of=text)
+        self.multi_cell(WIDTH_MM, size * LEADING, text, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        self.ln(gap)
+
+    def side_by_side(
+        self, texts: Sequence[str], size: float, colour: Colour = INK, *, bold: bool = False, gap: float = 1.0
+    ) -> None:
+        """One paragraph per column, their first lines level; a new page if they do not fit on this one."""
+        gutter = 6.0
+        width = (WIDTH_MM - gutter * (len(texts) - 1)) / len(texts)
+        height = 0.0
+        for text in texts:
+            self.style(size, colour, bold=bold, of=text)
+            height = max(height, self._height(width, text, size * LEADING))
+        if self.will_page_break(height):
+            self.add_page()
+        top = self.get_y()
+        for column, text in enumerate(texts):
+            self.set_xy(MARGIN_MM + column * (width + gutter), top)
+            self.style(size, colour, bold=bold, of=text)
+            self.multi_cell(width, size * LEADING, text, align="L", new_x=XPos.LEFT, new_y=YPos.NEXT)
+        self.set_xy(MARGIN_MM, top + height)
         self.ln(gap)
 
     def heading(self, text: str, room: float = 25.0) -> None:
@@ -132,9 +169,9 @@ class Sheet(FPDF):
         assert isinstance(face, TTFFont)  # noqa: S101  # add_font makes no other; for the type checker
         return set(face.cmap)
 
-    def _height(self, width: float, text: str) -> float:
-        """Height in mm of a paragraph in a box."""
-        height = self.multi_cell(width, 4.2, text, dry_run=True, output=MethodReturnValue.HEIGHT)
+    def _height(self, width: float, text: str, line: float = 4.2) -> float:
+        """Height in mm of a paragraph in the style that is set."""
+        height = self.multi_cell(width, line, text, dry_run=True, output=MethodReturnValue.HEIGHT)
         return float(height)  # type: ignore[arg-type]  # fpdf2 types the union over all values of `output`
 
     def picture(self, picture: Picture, x: float, y: float, width: float) -> float:

@@ -13,6 +13,7 @@ from typing import Any
 from braintumor import __version__
 from braintumor.measure import as_dict
 from braintumor.nouns import Case, Findings, Measurements, Segmentation, Study
+from braintumor.report import write
 
 SCHEMA = "braintumor-result/1"
 """Raised when a key changes its meaning or goes away."""
@@ -72,7 +73,11 @@ def build(
             "confidence": {region.value: round(value, 4) for region, value in segmentation.confidence.items()},
         },
         "measurements": as_dict(measurements),
-        "findings": [{"section": s.section, "text": s.text, "source": s.source} for s in findings.statements],
+        "findings": [
+            {"section": section.value, "text": line.text, "source": line.source}
+            for section, lines in write(findings, "en").sections.items()
+            for line in lines
+        ],
         "flags": [{"code": f.code, "severity": f.severity.value, "message": f.message} for f in findings.flags],
         "timings_s": dict(timings),
         "outputs": {

@@ -16,8 +16,7 @@ from nibabel.filebasedimages import ImageFileError
 
 from braintumor.geometry import LPS_FROM_RAS, Grid
 from braintumor.labels import LABELS
-from braintumor.nouns import Segmentation, Sequence, Series, Study
-from braintumor.report.facts import ReportFacts
+from braintumor.nouns import Provenance, Segmentation, Sequence, Series, Study
 
 BIDS_VERSION = "1.10.0"
 _SCANNER_SPACE = 1  # NIFTI_XFORM_SCANNER_ANAT of nifti1.h
@@ -30,7 +29,7 @@ def write_nifti(
     case: Segmentation,
     per_series: Mapping[Sequence, Segmentation],
     folder: Path,
-    facts: ReportFacts,
+    facts: Provenance,
 ) -> list[Path]:
     """Write a BIDS derivatives data set into an existing folder.
 
@@ -137,7 +136,7 @@ def _save_fraction(path: Path, fraction: npt.NDArray[Any], grid: Grid) -> Path:
     return path
 
 
-def _description(study: Study, facts: ReportFacts) -> dict[str, Any]:
+def _description(study: Study, facts: Provenance) -> dict[str, Any]:
     return {
         "Name": "Brain tumour segmentation",
         "BIDSVersion": BIDS_VERSION,
@@ -146,12 +145,12 @@ def _description(study: Study, facts: ReportFacts) -> dict[str, Any]:
             {"Name": "braintumor", "Version": facts.software_version},
             {"Name": facts.model, "Version": facts.model_version, "Description": "author of the masks"},
         ],
-        "SourceDatasets": [{"URL": f"urn:{study.kind}:{facts.input_digest}"}],
+        "SourceDatasets": [{"URL": f"urn:{study.kind}:{facts.input_sha256}"}],
         "Acknowledgements": "Research use only. Not a medical device.",
     }
 
 
-def _sidecar(study: Study, segmentation: Segmentation, sequences: list[Sequence], facts: ReportFacts) -> dict[str, Any]:
+def _sidecar(study: Study, segmentation: Segmentation, sequences: list[Sequence], facts: Provenance) -> dict[str, Any]:
     return {
         "Description": "Tumour labels; 0 is background, the others are in the table beside this file",
         "Manual": segmentation.author.kind == "human",
@@ -165,7 +164,7 @@ def _sidecar(study: Study, segmentation: Segmentation, sequences: list[Sequence]
     }
 
 
-def _uncertainty_sidecar(case: Segmentation, facts: ReportFacts) -> dict[str, Any]:
+def _uncertainty_sidecar(case: Segmentation, facts: Provenance) -> dict[str, Any]:
     return {
         "Description": "Entropy of the class probabilities divided by its maximum: 0 sure, 1 undecided",
         "Grid": case.grid.summary(),
@@ -173,7 +172,7 @@ def _uncertainty_sidecar(case: Segmentation, facts: ReportFacts) -> dict[str, An
     }
 
 
-def _provenance(facts: ReportFacts) -> dict[str, str]:
+def _provenance(facts: Provenance) -> dict[str, str]:
     return {
         "Model": f"{facts.model} {facts.model_version}".strip(),
         "WeightsSHA256": facts.weights_checksum,

@@ -13,9 +13,10 @@ from pathlib import Path
 from PIL import Image as Pillow
 
 from braintumor import report
-from braintumor.nouns import Case, Findings, Measurements, Results, Segmentation, Sequence, Study
-from braintumor.report import Picture, ReportFacts
+from braintumor.nouns import Case, Findings, Identifier, Measurements, Results, Segmentation, Sequence, Study
+from braintumor.report import LANGUAGES, Picture, provenance_of
 from braintumor.report.findings import gather_flags
+from braintumor.report.versions import FOLDER, ReportFolder, packed
 from braintumor.results import manifest as manifest_file
 from braintumor.results.common import ResultContext, save
 from braintumor.results.encapsulated import make_pdf
@@ -40,10 +41,16 @@ class WriteOptions:
         Also ``preview.png``.
     seg_kind
         How the DICOM SEG stores voxels.
+    languages
+        Of the report; the first is that of the headings.
+    identifiers
+        Of the patient, beside the Patient ID: an ABHA number for instance.
     """
 
     preview: bool = False
     seg_kind: SegKind = SegKind.BINARY
+    languages: tuple[str, ...] = LANGUAGES
+    identifiers: tuple[Identifier, ...] = ()
 
 
 def write(
@@ -76,7 +83,8 @@ def write(
         If the results cannot be written; `out` is then as it was.
     """
     created = created or datetime.now().astimezone().replace(microsecond=0)
-    facts = ReportFacts.of(study, segmentation, created)
+    facts = provenance_of(study, segmentation, created)
+    context = ResultContext.of(study, segmentation, created.replace(tzinfo=None))
     seconds = dict(timings or {})
     outputs: dict[str, tuple[str, ...]] = {}
 
@@ -105,16 +113,29 @@ def write(
             wrote(*write_mesh(segmentation, target))
         with part("pdf") as wrote:
             pictures = report.key_images(case, segmentation, measurements)
-            pdf = report.render(study, case, segmentation, measurements, findings, pictures, facts)
+            images = packed(pictures)
+            document = report.draft(
+                study,
+                findings,
+                facts,
+                uid=context.uid("report"),
+                pictures=[image for image, _ in images],
+                languages=options.languages,
+                identifiers=options.identifiers,
+            )
+            ReportFolder.create(folder / FOLDER, document, images)
+            pdf = report.render(document, pictures)
             (folder / "report.pdf").write_bytes(pdf)
             wrote(folder / "report.pdf")
+            outputs["report"] = tuple(
+                sorted(str(path.relative_to(folder)) for path in (folder / FOLDER).rglob("*") if path.is_file())
+            )
         if options.preview:
             with part("preview") as wrote:
                 Pillow.fromarray(report.overview(case, segmentation, measurements).rgb).save(folder / "preview.png")
                 wrote(folder / "preview.png")
         if study.kind == "dicom":
             with part("dicom") as wrote:
-                context = ResultContext.of(study, segmentation, created.replace(tzinfo=None))
                 mask = per_series[study.reference_sequence]
                 wrote(*_dicom(study, mask, measurements, findings, pictures, pdf, context, options, folder / "dicom"))
         content = manifest_file.build(

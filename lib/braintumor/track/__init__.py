@@ -1,11 +1,12 @@
 """A tumour over several visits: aligned, lesions followed, change in mL with its error, RANO 2.0 as a measurement aid."""
 
+from braintumor.track.facts import comparison
 from braintumor.track.rano import Assessment, Category, Clinical, Criteria, Measure, assess
 from braintumor.track.register import Scan, align_visits
 from braintumor.track.stage import TrackOptions, VisitNotes, run, write
 from braintumor.track.table import as_dict, known_uids
 from braintumor.track.timeline import Event, Timeline, build, compare
-from braintumor.track.visits import Visit
+from braintumor.track.visits import Visit, check_patients
 
 __all__ = [
     "Assessment",
@@ -23,7 +24,9 @@ __all__ = [
     "as_dict",
     "assess",
     "build",
+    "check_patients",
     "compare",
+    "comparison",
     "known_uids",
     "run",
     "write",

@@ -30,15 +30,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from braintumor.nouns import AID, Assessment, Category, Confirmation
 from braintumor.track.response import (
-    AID,
     SLACK,
     THRESHOLDS,
-    Assessment,
-    Category,
     Clinical,
     Compartment,
-    Confirmation,
     Criteria,
     LesionSize,
     Measure,

@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
 MEASURABLE_MM = 10.0
 SLACK = 1e-9
 """Below any measurable size, above rounding: a computed -50 % must not miss its threshold by a bit."""
-
-AID = "Measurement aid by RANO 2.0 thresholds; not a diagnosis. The treating team decides."
-
-
-class Category(StrEnum):
-    """Response categories of RANO 2.0, best first."""
-
-    CR = "CR"
-    PR = "PR"
-    MR = "MR"
-    SD = "SD"
-    PD = "PD"
-    NOT_ASSESSABLE = "not assessable"
 
 
 class Compartment(StrEnum):
@@ -45,15 +32,6 @@ class Clinical(StrEnum):
     IMPROVED = "improved"
     STABLE = "stable"
     WORSE = "worse"
-
-
-class Confirmation(StrEnum):
-    """Whether the category needs a second scan, and has it."""
-
-    CONFIRMED = "confirmed"
-    PENDING = "pending"
-    NOT_REQUIRED = "not required"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,41 +119,6 @@ class Criteria:
     confirm_progression: bool = False
     slice_mm: float = 1.0
     targets: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Assessment:
-    """The category of one visit and how it came about.
-
-    Attributes
-    ----------
-    category
-        What this visit's numbers meet.
-    standing
-        What counts today: `category` once confirmed, before that the best category that stands.
-    rule
-        The rule that fired, one sentence.
-    used
-        Inputs that decided, name -> value in words.
-    missing
-        Inputs that were not given and could change the answer.
-    caveats
-        What the reader must know beside it.
-    change_from_baseline, change_from_nadir
-        Relative change of the sum, as a share; None where there is nothing to divide by.
-    """
-
-    date: date
-    category: Category
-    standing: Category
-    confirmation: Confirmation
-    rule: str
-    used: Mapping[str, str] = field(default_factory=dict)
-    missing: tuple[str, ...] = ()
-    caveats: tuple[str, ...] = ()
-    change_from_baseline: float | None = None
-    change_from_nadir: float | None = None
-    notice: str = AID
 
 
 def minimum_mm(slice_mm: float) -> float:

@@ -22,16 +22,17 @@ from braintumor.geometry import Grid
 from braintumor.labelled.truth import read_truth
 from braintumor.labels import NECROTIC_CORE
 from braintumor.nouns import Flag, Image, Results, Severity, Study
+from braintumor.report.trend import trend
 from braintumor.results.output import appearing, check_output
 from braintumor.segment import on_grid
 from braintumor.segment.engines import AnyEngine
 from braintumor.track.dicom import left_out, write_objects
+from braintumor.track.facts import trend_points
 from braintumor.track.overlay import overlay
 from braintumor.track.rano import Clinical, Criteria
 from braintumor.track.register import sampled
 from braintumor.track.table import as_dict, known_uids
 from braintumor.track.timeline import Event, Timeline, compare
-from braintumor.track.trend import trend
 from braintumor.track.visits import Visit, check_different, check_patients, common_sequence, in_order
 
 TIMELINE = "timeline.json"
@@ -157,7 +158,7 @@ def write(timeline: Timeline, out: Path, created: datetime | None = None, *, obj
     content = as_dict(timeline)
     outputs: dict[str, tuple[str, ...]] = {}
     with appearing(out) as folder:
-        chart = trend(timeline)
+        chart = trend(trend_points(timeline), [(event.date, event.words) for event in timeline.events])
         chart.image().save(folder / "trend.png")
         (folder / "trend.svg").write_text(chart.svg(), encoding="utf-8")
         outputs["trend"] = ("trend.png", "trend.svg")

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 import numpy as np
 
 from braintumor.labels import REGION_NAMES, Region
+from braintumor.nouns import TrendPoint
 from braintumor.report.drawing import GRID, MUTED, REGION_COLOURS, Drawing
-from braintumor.track.timeline import Timeline
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 720.0, 48.0, 330.0
 _DODGE = 8.0
 """Regions stand this far apart on the time axis: where they are equal one would hide the others."""
 
 
-def trend(timeline: Timeline) -> Drawing:
+Event = tuple[date, str]
+"""A treatment: when, and in words."""
+
+
+def trend(points: Sequence[TrendPoint], events: Sequence[Event] = ()) -> Drawing:
     """Volumes in mL over dates; where a date is missing the visits stand at equal distances, and the axis says so."""
     chart = Drawing(760, 400, "Tumour volume over time")
-    places, words = _axis(timeline)
-    highest = max(1.0, max(e.high for volumes in timeline.volumes for e in volumes.values()))
+    places, words = _axis(points, events)
+    highest = max(1.0, max(e.high for point in points for e in point.volumes.values()))
     step = _step(highest)
 
     def y(ml: float) -> float:
@@ -32,10 +37,10 @@ def trend(timeline: Timeline) -> Drawing:
     chart.text((16, (_TOP + _BOTTOM) / 2), "Volume, mL", colour=MUTED, upright=True)
     for x, word in zip(places, words, strict=True):
         chart.text((x, _BOTTOM + 18), word, size=12, colour=MUTED)
-    _events(chart, timeline)
+    _events(chart, points, events)
     for n, region in enumerate(Region):
         colour = REGION_COLOURS[region]
-        found = [volumes[region] for volumes in timeline.volumes]
+        found = [point.volumes[region] for point in points]
         beside = [x + _DODGE * (n - 1) for x in places]
         chart.line([(x, y(e.value)) for x, e in zip(beside, found, strict=True)], colour, 2.0)
         for x, e, word in zip(beside, found, words, strict=True):
@@ -49,29 +54,29 @@ def trend(timeline: Timeline) -> Drawing:
     return chart
 
 
-def _axis(timeline: Timeline) -> tuple[list[float], list[str]]:
-    dates = [visit.date for visit in timeline.visits]
+def _axis(points: Sequence[TrendPoint], events: Sequence[Event]) -> tuple[list[float], list[str]]:
+    dates = [point.date for point in points]
     known = [d for d in dates if d is not None]
     if len(known) < len(dates) or len(set(known)) < 2:
         places = [float(x) for x in np.linspace(_LEFT + 40, _RIGHT - 40, len(dates))]
         return places, [d.isoformat() if d else f"visit {n} (no date)" for n, d in enumerate(dates, start=1)]
-    return [_place(timeline, d) for d in known], [d.isoformat() for d in known]
+    return [_place(known, events, d) for d in known], [d.isoformat() for d in known]
 
 
-def _place(timeline: Timeline, day: date) -> float:
-    known = [visit.date for visit in timeline.visits if visit.date is not None]
-    days = [*known, *(e.date for e in timeline.events)]
+def _place(dates: Sequence[date], events: Sequence[Event], day: date) -> float:
+    days = [*dates, *(when for when, _ in events)]
     first, span = min(days), max(max(days) - min(days), timedelta(days=1))
     return _LEFT + 40 + (day - first) / span * (_RIGHT - _LEFT - 80)
 
 
-def _events(chart: Drawing, timeline: Timeline) -> None:
-    if any(visit.date is None for visit in timeline.visits):
+def _events(chart: Drawing, points: Sequence[TrendPoint], events: Sequence[Event]) -> None:
+    dates = [point.date for point in points if point.date is not None]
+    if len(dates) < len(points):
         return
-    for n, event in enumerate(sorted(timeline.events, key=lambda e: e.date)):
-        x = _place(timeline, event.date)
+    for n, (when, words) in enumerate(sorted(events)):
+        x = _place(dates, events, when)
         chart.line([(x, _TOP - 8), (x, _BOTTOM)], MUTED, 1.2, dashed=True)
-        chart.text((x, _TOP - 18 - 14 * (n % 2)), event.words, size=12, colour=MUTED)
+        chart.text((x, _TOP - 18 - 14 * (n % 2)), words, size=12, colour=MUTED)
 
 
 def _step(highest: float) -> float:
