@@ -17,9 +17,14 @@ from braintumor.geometry import LPS_FROM_RAS, Grid
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON in the place of `path`; when this returns, a power cut loses nothing."""
+    write_bytes(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file in the place of `path`; when this returns, a power cut loses nothing."""
     partial = _aside(path)
-    with partial.open("w") as file:
-        file.write(json.dumps(content, indent=2) + "\n")
+    with partial.open("wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)

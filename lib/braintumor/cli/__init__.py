@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from braintumor.cli import evaluate, inspect, make, model, run, serve, track, train
+from braintumor.cli import evaluate, inspect, make, model, report, run, serve, track, train
 from braintumor.cli.console import fail
 from braintumor.errors import BrainTumorError
 
@@ -31,6 +31,7 @@ app.command("serve")(serve.serve)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("track")(track.track)
+app.add_typer(report.app, name="report")
 app.add_typer(model.app, name="model")
 
 

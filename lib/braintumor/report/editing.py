@@ -78,6 +78,20 @@ def amended(report: Report, *, who: str, when: datetime, reason: str) -> Report:
     return replace(report, version=report.version + 1, status=Status.DRAFT, audit=(*report.audit, entry))
 
 
+def edited_alone(report: Report) -> dict[Section, tuple[str, ...]]:
+    """Sections that people changed in some languages only, with those languages: the others may say something else."""
+    found = {}
+    for section in Section:
+        by_hand = tuple(
+            code
+            for code, text in report.texts.items()
+            if any(line.origin is Origin.PERSON for line in text.sections.get(section, ()))
+        )
+        if by_hand and len(by_hand) < len(report.texts):
+            found[section] = by_hand
+    return found
+
+
 def _check_draft(report: Report) -> None:
     if report.status is Status.FINAL:
         raise FinalReportError(

@@ -1,4 +1,4 @@
-"""The report's typefaces, from installed packages: no system font, no download.
+"""The report's typefaces, from installed packages and this folder: no system font, no download.
 
 Fira Sans (OFL) for everything in Latin, Greek and Cyrillic letters; Noto Sans Devanagari (OFL) for Hindi; Noto Sans CJK (OFL)
 for Chinese, Japanese and Korean names.
@@ -12,15 +12,18 @@ from pathlib import Path
 
 from PIL import ImageFont
 
+TYPEFACES = Path(__file__).with_name("typefaces")
+"""Faces that no package has in the form needed, see `braintumor.report._make_typefaces`."""
+
 
 def text_font(bold: bool = False) -> Path:
     """File of the text face."""
     return Path(str(files("fontpkg_fira_sans") / "files" / ("FiraSans-SemiBold.ttf" if bold else "FiraSans-Regular.ttf")))
 
 
-def devanagari_font() -> Path:
-    """File of the face for Hindi, a variable font: its axis ``wght`` gives the bold one."""
-    return Path(str(files("fontpkg_noto_sans_devanagari") / "files" / "NotoSansDevanagari[wdth,wght].ttf"))
+def devanagari_font(bold: bool = False) -> Path:
+    """File of the face for Hindi."""
+    return TYPEFACES / f"NotoSansDevanagari-{'SemiBold' if bold else 'Regular'}.ttf"
 
 
 def east_asian_font() -> Path:

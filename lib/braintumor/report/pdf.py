@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from braintumor.nouns import Flag, Line, Origin, Report, Section, Severity, Status
+from braintumor.report.editing import edited_alone
 from braintumor.report.figures import Picture
 from braintumor.report.language import Language
 from braintumor.report.names import DASH, person_name, plain_date
@@ -16,7 +17,7 @@ DETAILS = ("planes", "montage", "registration", "uncertainty")
 """Pictures of the pages after the text."""
 
 
-def render(report: Report, pictures: Sequence[Picture]) -> bytes:
+def render(report: Report, pictures: Sequence[Picture], *, chain_head: str = "") -> bytes:
     """Set the report on A4.
 
     Page 1 is to be read in a minute: patient, status, serious flags, impression, key images, numbers with their change. Then
@@ -30,6 +31,8 @@ def render(report: Report, pictures: Sequence[Picture]) -> bytes:
         and the page says so. A draft says on every page that it is one.
     pictures
         Of `braintumor.report.key_images`; those given are shown.
+    chain_head
+        Of the chain of hashes from the images to the text, see `braintumor.report.approval`.
 
     Returns
     -------
@@ -64,7 +67,7 @@ def render(report: Report, pictures: Sequence[Picture]) -> bytes:
         if name in by_name:
             sheet.figure(by_name[name])
     technique(sheet, report, first)
-    provenance(sheet, report, first)
+    provenance(sheet, report, first, chain_head)
     audit_trail(sheet, report, first)
     return bytes(sheet.output())
 
@@ -147,6 +150,10 @@ def _section(sheet: Sheet, report: Report, languages: Sequence[Language], sectio
     sheet.side_by_side([one.title(section) for one in languages], size + 1, bold=True, gap=0.6)
     for row in _rows(columns):
         sheet.side_by_side([sheet.drawable(text) for text in row], size, gap=0.7)
+    alone = edited_alone(report).get(section)
+    if alone:
+        names = [Language(code).words("language-name") for code in alone]
+        sheet.side_by_side([one.words("page-edited-alone", names=one.listed(names)) for one in languages], 7.5, MUTED)
 
 
 def _rows(columns: Sequence[Sequence[Line]]) -> Iterable[tuple[str, ...]]:

@@ -50,8 +50,8 @@ class Sheet(FPDF):
         wanted = {ord(c) for text in texts for c in text} - self._known
         further = []
         if any(0x0900 <= letter <= 0x097F for letter in wanted):
-            self.add_font("devanagari", "", devanagari_font(), variations={"wght": 400.0, "wdth": 100.0})
-            self.add_font("devanagari", "B", devanagari_font(), variations={"wght": 600.0, "wdth": 100.0})
+            self.add_font("devanagari", "", devanagari_font())
+            self.add_font("devanagari", "B", devanagari_font(bold=True))
             further.append("devanagari")
         if wanted - self._known - (self._letters("devanagari") if further else set()):
             self.add_font("east-asian", "", east_asian_font())  # 16 MB

@@ -204,7 +204,7 @@ def technique(sheet: Sheet, report: Report, language: Language) -> None:
     sheet.line_of(sheet.drawable(f"Analysis grid: {size} voxels of {spacing} mm. {steps}"), 8.5, gap=1.2)
 
 
-def provenance(sheet: Sheet, report: Report, language: Language) -> None:
+def provenance(sheet: Sheet, report: Report, language: Language, chain_head: str = "") -> None:
     """What was used to make the numbers, with the hashes that prove it."""
     sheet.heading(language.words("page-provenance"), 40)
     facts = report.provenance
@@ -219,6 +219,7 @@ def provenance(sheet: Sheet, report: Report, language: Language) -> None:
         *((f"  {series.sequence.title}", _digest(series)) for series in report.study.series if series.sequence),
         ("Mask SHA-256", facts.mask_sha256),
         ("Report", f"{report.uid}, version {report.version}"),
+        *([("Chain of hashes", chain_head)] if chain_head else []),
         ("Created", facts.created.isoformat(timespec="seconds")),
     ]
     sheet.rows((), [tuple(map(sheet.drawable, row)) for row in rows], (34, 148))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from braintumor.errors import CorruptFileError, InputNotFoundError, NewerVersionError
-from braintumor.files import sync_folder
+from braintumor.files import sync_folder, write_bytes
 from braintumor.nouns import KeyImage, Report
 from braintumor.report.document import dump, read
 from braintumor.report.figures import Picture
@@ -94,11 +95,8 @@ class ReportFolder:
             If this version, or a later one, is there already: somebody else was faster. Nothing is changed then.
         """
         target = self.path(report.version, "json")
-        aside = target.with_name(f".{os.getpid()}-{target.name}")
-        with aside.open("wb") as file:
-            file.write(dump(report))
-            file.flush()
-            os.fsync(file.fileno())
+        aside = target.with_name(f".{os.getpid()}-{threading.get_ident()}-{target.name}")
+        write_bytes(aside, dump(report))
         try:
             if any(number >= report.version for number in self.versions()):
                 raise FileExistsError

@@ -75,11 +75,11 @@ class ResultContext:
 
     def uid(self, *what: str) -> str:
         """A UID of this run; the same for the same words. Form ``2.25.<UUID>`` (PS3.5 B.2, ISO/IEC 9834-8)."""
-        return _uid(self.digest, self.created.isoformat(), *what)
+        return uid_of(self.digest, self.created.isoformat(), *what)
 
     def tracking(self, study_uid: str, short: str) -> tuple[str, str]:
         """Tracking ID and Tracking UID of a label or region (by its short name) in one study; not bound to this run."""
-        return f"{PRODUCT}-{short}", _uid("tracking", study_uid, short)
+        return f"{PRODUCT}-{short}", uid_of("tracking", study_uid, short)
 
     def series_number(self, kind: str, sequence: Sequence | None = None) -> int:
         """Series Number for `kind` (``seg``, ``sr``, ``sc``, ``pdf``); each sequence's SEG has its own."""
@@ -88,7 +88,7 @@ class ResultContext:
     @property
     def device_uid(self) -> str:
         """Names this version of the software as an observing device."""
-        return _uid("device", self.model_name, self.software_version)
+        return uid_of("device", self.model_name, self.software_version)
 
     def arguments(self, kind: str, description: str, *, sequence: Sequence | None = None, number: int = 1) -> dict[str, Any]:
         """Keyword arguments that every highdicom constructor takes: identity, equipment, time and character set.
@@ -122,7 +122,8 @@ class ResultContext:
         }
 
 
-def _uid(*words: str) -> str:
+def uid_of(*words: str) -> str:
+    """A UID that follows from words, form ``2.25.<UUID>`` (PS3.5 B.2, ISO/IEC 9834-8)."""
     return f"2.25.{uuid.uuid5(_NAMESPACE, chr(0).join(words)).int}"
 
 

@@ -11,24 +11,22 @@ from datetime import datetime
 from pathlib import Path
 
 from PIL import Image as Pillow
+from pydicom.dataset import Dataset
 
 from braintumor import report
-from braintumor.nouns import Case, Findings, Identifier, Measurements, Results, Segmentation, Sequence, Study
+from braintumor.nouns import Case, Findings, Identifier, Measurements, Results, Segmentation, Sequence, StoredSeries, Study
 from braintumor.report import LANGUAGES, Picture, provenance_of
 from braintumor.report.findings import gather_flags
-from braintumor.report.versions import FOLDER, ReportFolder, packed
 from braintumor.results import manifest as manifest_file
 from braintumor.results.common import ResultContext, save
-from braintumor.results.encapsulated import make_pdf
 from braintumor.results.mesh import write_mesh
 from braintumor.results.nifti import write_nifti
 from braintumor.results.output import MANIFEST, appearing
+from braintumor.results.reporting import Sources, stored, write_report
 from braintumor.results.sc import make_secondary_captures
 from braintumor.results.seg import SegKind, make_seg
 from braintumor.results.sr import make_sr
 from braintumor.segment import on_grid
-
-TITLE = "Brain tumour measurements"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,33 +109,22 @@ def write(
             target = folder / "mesh"
             target.mkdir()
             wrote(*write_mesh(segmentation, target))
-        with part("pdf") as wrote:
+        with part("pictures"):
             pictures = report.key_images(case, segmentation, measurements)
-            images = packed(pictures)
-            document = report.draft(
-                study,
-                findings,
-                facts,
-                uid=context.uid("report"),
-                pictures=[image for image, _ in images],
-                languages=options.languages,
-                identifiers=options.identifiers,
-            )
-            ReportFolder.create(folder / FOLDER, document, images)
-            pdf = report.render(document, pictures)
-            (folder / "report.pdf").write_bytes(pdf)
-            wrote(folder / "report.pdf")
-            outputs["report"] = tuple(
-                sorted(str(path.relative_to(folder)) for path in (folder / FOLDER).rglob("*") if path.is_file())
-            )
         if options.preview:
             with part("preview") as wrote:
                 Pillow.fromarray(report.overview(case, segmentation, measurements).rgb).save(folder / "preview.png")
                 wrote(folder / "preview.png")
+        derived: tuple[StoredSeries, ...] = ()
         if study.kind == "dicom":
             with part("dicom") as wrote:
                 mask = per_series[study.reference_sequence]
-                wrote(*_dicom(study, mask, measurements, findings, pictures, pdf, context, options, folder / "dicom"))
+                made = _dicom(study, mask, measurements, findings, pictures, context, options)
+                derived = stored(made["segmentation"], made["measurements"])
+                wrote(*_saved(made, folder / "dicom"))
+        with part("report") as wrote:
+            sources = Sources(study, findings, facts, context, pictures, derived)
+            wrote(*write_report(sources, options.languages, options.identifiers, folder))
         content = manifest_file.build(
             study, case, segmentation, measurements, findings, created=created, timings=seconds, outputs=outputs, folder=folder
         )
@@ -169,17 +156,19 @@ def _dicom(
     measurements: Measurements,
     findings: Findings,
     pictures: tuple[Picture, ...],
-    pdf: bytes,
     context: ResultContext,
     options: WriteOptions,
-    folder: Path,
-) -> list[Path]:
-    folder.mkdir()
+) -> dict[str, Dataset]:
+    """File name, without its end, -> object."""
     seg = make_seg(study, mask, measurements, context, kind=options.seg_kind)
-    written = [save(seg, folder / "segmentation.dcm")]
-    written.append(save(make_sr(study, mask, seg, measurements, findings.flags, context), folder / "measurements.dcm"))
-    written.append(save(make_pdf(study, pdf, TITLE, context), folder / "report.dcm"))
+    made: dict[str, Dataset] = {
+        "segmentation": seg,
+        "measurements": make_sr(study, mask, seg, measurements, findings.flags, context),
+    }
     captures = make_secondary_captures(study, [(p.name, p.rgb, p.caption) for p in pictures], context)
-    for picture, capture in zip(pictures, captures, strict=True):
-        written.append(save(capture, folder / f"picture-{picture.name}.dcm"))
-    return written
+    return made | {f"picture-{picture.name}": capture for picture, capture in zip(pictures, captures, strict=True)}
+
+
+def _saved(made: Mapping[str, Dataset], folder: Path) -> list[Path]:
+    folder.mkdir()
+    return [save(dataset, folder / f"{name}.dcm") for name, dataset in made.items()]

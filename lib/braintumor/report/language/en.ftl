@@ -175,6 +175,7 @@ page-nifti = NIfTI, without patient data
 page-draft = Draft, version { $version }: not approved by a physician
 page-final = Final, version { $version }: approved by { $who }, { $when }
 page-research = Research use only. Not a medical device.
+page-edited-alone = A person changed this section in { $names } only.
 page-check = Check before relying on the result
 page-measurements = Measurements
 page-region = Region

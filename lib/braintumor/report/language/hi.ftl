@@ -197,6 +197,7 @@ page-nifti = NIfTI, रोगी की जानकारी नहीं
 page-draft = प्रारूप, संस्करण { $version }: चिकित्सक द्वारा स्वीकृत नहीं
 page-final = अंतिम, संस्करण { $version }: { $who } द्वारा { $when } को स्वीकृत
 page-research = केवल अनुसंधान के लिए। चिकित्सा उपकरण नहीं।
+page-edited-alone = किसी व्यक्ति ने यह भाग केवल { $names } में बदला है।
 page-check = परिणाम पर भरोसा करने से पहले जाँचें
 page-measurements = माप
 page-region = भाग
