@@ -21,7 +21,7 @@ from monailabel.endpoints import activelearning, datastore, infer, info  # isort
 from monailabel.interfaces.utils.app import app_instance  # isort: skip
 
 from apps.braintumor import dicomweb, problems, viewer
-from apps.braintumor.api import jobs, learning, masks, stock, studies, tracking
+from apps.braintumor.api import jobs, learning, masks, reports, stock, studies, tracking
 from apps.braintumor.main import BrainTumorApp
 from braintumor import __version__
 
@@ -52,7 +52,7 @@ def create_app() -> FastAPI:
     )
     problems.install(app)
     app.state.workspace = work
-    for ours in (studies, masks, tracking, jobs, learning, stock):
+    for ours in (studies, masks, tracking, reports, jobs, learning, stock):
         app.include_router(ours.router)
     for module in UPSTREAM:
         app.include_router(upstream.offloaded(module.router))

@@ -173,6 +173,30 @@ class Tracking:
         criteria = Criteria(baseline=wish.baseline, radiotherapy_end=wish.radiotherapy_end)
         return track_stage.compare(visits, criteria, events=wish.events, known=self._identities(entries))
 
+    def visit(self, study_uid: str, report: Report) -> Visit:
+        """A study with its label as it is now, for work that is a job already."""
+        return self._visit(self._studies.store.study(study_uid), Known(), report)
+
+    def timeline(self, study_uid: str, report: Report) -> Timeline | None:
+        """A study compared with its priors as it was last asked for, else with all; None if there is none earlier."""
+        found = self._asked(study_uid)
+        return None if found is None else self._compared(*found, report)
+
+    def sources(self, study_uid: str) -> str:
+        """Names the images, masks and wishes that `timeline` or `visit` would go by."""
+        found = self._asked(study_uid)
+        if found is None:
+            return self._source(self._studies.store.study(study_uid))
+        return self._key(*found)
+
+    def _asked(self, study_uid: str) -> tuple[tuple[StudyEntry, ...], Wish] | None:
+        pointer = self._pointer(study_uid)
+        wish = _wish(pointer["wish"]) if pointer else Wish()
+        try:
+            return self._entries(study_uid, wish.priors), wish
+        except VisitsError:
+            return None
+
     def _visit(self, entry: StudyEntry, known: Known, report: Report) -> Visit:
         """A visit with its label: a person's, else the served model's."""
         human = self._labels.human(entry)

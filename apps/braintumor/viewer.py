@@ -9,6 +9,8 @@ from pathlib import Path
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
+from braintumor.report.fonts import TYPEFACES
+
 CONFIG = Path(__file__).resolve().parents[2] / "ohif-config"
 BASE = "/ohif"
 FOREVER = "public, max-age=31536000, immutable"
@@ -23,6 +25,7 @@ TYPES = {
     ".json": "application/json",
     ".svg": "image/svg+xml",
     ".html": "text/html",
+    ".ttf": "font/ttf",
 }
 HASHED = re.compile(r"(^[0-9a-f]{16}|\.[0-9a-f]{16})\.(js|css|wasm|woff2)$")  # rspack puts a content hash into these names
 
@@ -67,6 +70,9 @@ def _answer(config: Path, path: str, *, gzip: bool) -> Response:
     ours, theirs = config / "braintumor", config / "dist"
     if path == "app-config.js":
         return _file(config / path, ASK_FIRST)
+    if path.startswith("braintumor/fonts/"):  # the report's own typefaces: the reading room's computer may lack Hindi
+        found = _inside(TYPEFACES, path.removeprefix("braintumor/fonts/"))
+        return _file(found, ASK_FIRST) if found else Response("no such file", 404, media_type="text/plain")
     if path.startswith("braintumor/") and Path(path).suffix:  # without a suffix it is the route of our mode
         found = _inside(ours, path.removeprefix("braintumor/"))
         return _file(found, ASK_FIRST) if found else Response("no such file", 404, media_type="text/plain")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from apps.braintumor.labels import Labels
 from apps.braintumor.learning import Learning
 from apps.braintumor.masks import Masks
+from apps.braintumor.reports import Reports, Signing
 from apps.braintumor.studies import Studies
 from apps.braintumor.tracking import Tracking
 from braintumor.errors import InputNotFoundError
@@ -41,6 +42,9 @@ class Settings:
         Steps of one retraining.
     user, password
         Of the DICOMweb store.
+    signing
+        Key for final reports (``signing_key``, a PKCS#12 file; ``signing_passphrase_file``, or the variable
+        ``BRAINTUMOR_KEY_PASSPHRASE``) and the place that signatures name (``signing_place``).
     """
 
     studies: str
@@ -51,6 +55,7 @@ class Settings:
     steps: int = 200
     user: str = ""
     password: str = ""
+    signing: Signing = field(default_factory=Signing)
 
     @classmethod
     def of(cls, studies: str, conf: Mapping[str, str]) -> Settings:
@@ -68,8 +73,13 @@ class Settings:
             replay=Path(replay) if replay else None,
             steps=_count("steps", value("steps", "200")),
             user=value("dicomweb_user") or os.environ.get("MONAI_LABEL_DICOMWEB_USERNAME", ""),
+            signing=Signing(_path(value("signing_key")), _path(value("signing_passphrase_file")), value("signing_place")),
             password=value("dicomweb_password") or os.environ.get("MONAI_LABEL_DICOMWEB_PASSWORD", ""),
         )
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
 
 
 def _count(key: str, text: str) -> int:
@@ -98,6 +108,7 @@ class Workspace:
         self.masks = Masks(self.studies, self.registry, self.jobs, settings.state, settings.engine)
         self.labels = Labels(self.studies, self.masks, settings.state)
         self.tracking = Tracking(self.studies, self.masks, self.labels, self.jobs, settings.state)
+        self.reports = Reports(self.studies, self.tracking, self.jobs, settings.state, settings.signing)
         self.learning = Learning(self, settings.state / "training")
 
     def close(self) -> None:

@@ -212,6 +212,24 @@ class FhirError(BrainTumorError):
     exit_code, code, meaning = 64, "fhir", "the FHIR server refused or cannot be reached"
 
 
+class SigningError(BrainTumorError):
+    """A document cannot be signed, or its signatures cannot be examined."""
+
+    exit_code, code, meaning = 70, "signing", "a document cannot be signed, or its signatures cannot be examined"
+
+
+class SigningKeyError(SigningError):
+    """A key or certificate is missing, locked, expired, or not meant for signing documents."""
+
+    exit_code, code, meaning = 71, "signing-key", "a signing key is missing, locked, expired or of the wrong kind"
+
+
+class TimestampError(SigningError):
+    """The timestamp server does not answer, or answers wrongly; nothing was signed."""
+
+    exit_code, code, meaning = 72, "timestamp", "the timestamp server does not answer, or answers wrongly"
+
+
 def _sentence(words: str) -> str:
     """Capital first letter and no full stop, so that the parts fit together however they were written."""
     return words[:1].upper() + words[1:].rstrip(".")

@@ -74,6 +74,16 @@ export const segment = uid => post(`${studyPath(uid)}/segment`);
 export const track = (uid, wish) => post(`${studyPath(uid)}/track`, wish);
 export const archiveTimeline = uid => post(`${studyPath(uid)}/timeline/archive`);
 export const timeline = uid => json(`${studyPath(uid)}/timeline`);
+const reportPath = uid => `${studyPath(uid)}/report`;
+export const report = uid => json(reportPath(uid));
+export const makeReport = uid => post(reportPath(uid));
+export const editReport = (uid, language, section, change) =>
+  json(`${reportPath(uid)}/${language}/${section}`, { method: 'PUT', headers: { 'content-type': 'application/json' }, body: JSON.stringify(change) });
+export const approveReport = (uid, approval) => post(`${reportPath(uid)}/approve`, approval);
+export const amendReport = (uid, amendment) => post(`${reportPath(uid)}/amend`, amendment);
+export const archiveReport = uid => post(`${reportPath(uid)}/archive`);
+export const reportPdf = uid => `${ROOT}${reportPath(uid)}.pdf`;
+export const reportPicture = (uid, name, version) => `${ROOT}${reportPath(uid)}/pictures/${encodeURIComponent(name)}?version=${version}`;
 export const cancelJob = id => json(`/jobs/${encodeURIComponent(id)}`, { method: 'DELETE' });
 export const next = (strategy, exclude) => post('/next', { strategy, exclude });
 export const train = () => post('/train');

@@ -9,9 +9,13 @@ const STRATEGIES = { entropy: 'most uncertain', tta: 'least stable', disagreemen
 export function next() {
   const choice = h('select', { 'aria-label': 'How the next case is chosen', onchange: event => learning.chooseStrategy(event.target.value) });
   const button = h('button', { className: 'grow', title: 'Next case (N)', onclick: () => learning.next() }, 'Next case');
-  const element = h('section', { className: 'next' }, h('div', { className: 'line' }, button, choice));
+  const report = h('button', { title: 'The report of this study, from the newest submitted mask', onclick: () => window.open(reportPage(shownStudy), '_blank', 'noopener') }, 'Report');
+  const element = h('section', { className: 'next' }, h('div', { className: 'line' }, button, choice, report));
   let drawn = null;
-  const update = ({ about, strategy, busy, phase }) => {
+  let shownStudy = '';
+  const update = ({ about, strategy, busy, phase, study }) => {
+    shownStudy = study;
+    report.disabled = !study;
     if (about && drawn !== about.strategies) {
       drawn = about.strategies;
       choice.replaceChildren(...about.strategies.map(value => h('option', { value }, STRATEGIES[value] ?? value)));
@@ -22,6 +26,8 @@ export function next() {
   };
   return { element, update };
 }
+
+const reportPage = study => new URL(`./report.html?study=${encodeURIComponent(study)}`, import.meta.url).href;
 
 const dice = value => (typeof value === 'number' ? value.toFixed(2) : '–');
 

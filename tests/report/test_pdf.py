@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 
+import pikepdf
 import pytest
 
 from braintumor import __version__
@@ -133,6 +134,26 @@ def test_a_report_in_one_language_has_no_other(stages, tmp_path):
 def test_hindi_headings_come_first_where_hindi_is_asked_for_first(stages, tmp_path):
     text = words(made(stages, languages=("hi", "en")), tmp_path, page=1)
     assert without_spaces(text).startswith(without_spaces("मस्तिष्क ट्यूमर MRI रिपोर्ट"))
+
+
+def test_headings_paragraphs_tables_and_figures_are_tagged(illustrated, tmp_path):
+    if shutil.which("pdfinfo") is None:
+        pytest.skip("pdfinfo (Debian package poppler-utils) is not installed")
+    path = tmp_path / "report.pdf"
+    path.write_bytes(illustrated)
+    done = subprocess.run(["pdfinfo", "-struct-text", str(path)], capture_output=True, text=True, check=True)
+    tree = [line.strip().removesuffix(" (block)") for line in done.stdout.splitlines()]
+    assert tree[:3] == ["Document", "H1", '"Brain tumour MRI report"']
+    assert tree[tree.index('"Measurements"') + 1 :][:3] == ["Table", "TR", "TH"]
+    assert tree.count("Figure") == 6
+    assert '"सार"' in tree  # whole words, where extraction by place puts spaces into Hindi
+
+
+def test_it_is_declared_as_pdf_a_with_an_output_intent(illustrated):
+    with pikepdf.open(io.BytesIO(illustrated)) as pdf:
+        assert pdf.open_metadata()["pdfaid:part"] == "3"
+        assert pdf.open_metadata()["pdfaid:conformance"] == "U"
+        assert pdf.Root.OutputIntents[0].S == "/GTS_PDFA1"
 
 
 def test_fonts_are_embedded(illustrated, tmp_path):

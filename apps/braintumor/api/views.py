@@ -10,7 +10,10 @@ from typing import Any
 from apps.braintumor.labels import Version
 from braintumor.jobs import Job
 from braintumor.labels import LABELS, REGION_NAMES, Region, values_of
-from braintumor.nouns import Flag
+from braintumor.nouns import Flag, Report, Section
+from braintumor.report.editing import edited_alone
+from braintumor.report.language import Language
+from braintumor.report.names import person_name
 
 
 def of_flags(flags: tuple[Flag, ...]) -> list[dict[str, str]]:
@@ -77,3 +80,61 @@ def label_table() -> list[dict[str, Any]]:
 def region_table() -> list[dict[str, Any]]:
     """Regions and the label values that make them up."""
     return [{"name": region.value, "title": REGION_NAMES[region], "labels": list(values_of(region))} for region in Region]
+
+
+def of_report(report: Report, *, fresh: bool) -> dict[str, Any]:
+    """A report for its page: text by section with one column per language, numbers, flags, pictures, history."""
+    languages = [Language(code) for code in report.texts]
+    approved = report.approved
+    alone = edited_alone(report)
+    return {
+        "version": report.version,
+        "status": report.status.value,
+        "approved": None if approved is None else {"by": approved.who, "when": approved.when.isoformat()},
+        "fresh": fresh,
+        "patient": {"name": person_name(report.patient.name), "id": report.patient.patient_id},
+        "study_date": report.study.date.isoformat() if report.study.date else None,
+        "languages": [{"code": one.code, "name": one.words("language-name")} for one in languages],
+        "sections": [
+            {
+                "name": section.value,
+                "titles": {one.code: one.title(section) for one in languages},
+                "lines": {
+                    one.code: [
+                        {"text": line.text, "origin": line.origin.value}
+                        for line in report.texts[one.code].sections.get(section, ())
+                    ]
+                    for one in languages
+                },
+                "edited_alone": list(alone.get(section, ())),
+            }
+            for section in Section
+        ],
+        "regions": _regions(report),
+        "flags": of_flags(report.findings.flags),
+        "pictures": [{"name": image.name, "caption": image.caption} for image in report.pictures],
+        "history": [
+            {"when": e.when.isoformat(), "action": e.action.value, "who": e.who, "detail": e.detail} for e in report.audit
+        ],
+    }
+
+
+def _regions(report: Report) -> list[dict[str, Any]]:
+    comparison = report.findings.comparison
+    rows = []
+    for region in Region:
+        found = report.findings.measurements.regions.get(region.value)
+        change = comparison.regions.get(region) if comparison else None
+        rows.append(
+            {
+                "name": region.value,
+                "title": REGION_NAMES[region],
+                "ml": None if found is None else round(found.volume_ml, 2),
+                "prior_ml": None if change is None else round(change.before.value, 2),
+                "change_ml": None if change is None else round(change.ml.value, 2),
+                "change_interval_ml": None if change is None else [round(change.ml.low, 2), round(change.ml.high, 2)],
+                "change_percent": None if change is None or change.percent is None else round(change.percent.value, 1),
+                "direction": None if change is None else change.direction.value,
+            }
+        )
+    return rows

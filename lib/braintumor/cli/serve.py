@@ -26,6 +26,12 @@ def serve(
     engine: Annotated[str, typer.Option(help="Inference engine, see `braintumor run --help`.")] = "auto",
     replay: Annotated[Path | None, typer.Option(help="Folder of old training cases to go through again.")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps of one retraining.")] = 200,
+    signing_key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="P12", help="Key that signs final reports; its passphrase is read from BRAINTUMOR_KEY_PASSPHRASE."
+        ),
+    ] = None,
 ) -> None:
     """Serve the viewer and MONAI Label's API for a folder or archive.
 
@@ -46,7 +52,7 @@ def serve(
         raise EngineError(
             "The server's app is not installed", remedy="Install the braintumor wheel, or run from its repository"
         )
-    values = {"state": state, "model": model, "engine": engine, "replay": replay, "steps": steps}
+    values = {"state": state, "model": model, "engine": engine, "replay": replay, "steps": steps, "signing_key": signing_key}
     settings.MONAI_LABEL_APP_DIR = str(Path(app.submodule_search_locations[0]))
     settings.MONAI_LABEL_STUDIES = studies if is_url(studies) else str(_folder(studies))
     settings.MONAI_LABEL_APP_CONF = {key: str(value) for key, value in values.items() if value is not None}

@@ -68,12 +68,16 @@ class CitedSentence:
         Exactly as the notes have it, line breaks included.
     score
         How well it fits the topic, 0..1; orders sentences of one topic, says nothing about truth.
+    heading
+        Words of the heading it stands under, '' if none is known. Show it with the sentence: under "Planned" or "Stopped" the
+        same words mean something else.
     """
 
     topic: Topic
     text: str = field(repr=False)
     citation: Citation
     score: float
+    heading: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,19 @@ def amended(report: Report, *, who: str, when: datetime, reason: str) -> Report:
     return replace(report, version=report.version + 1, status=Status.DRAFT, audit=(*report.audit, entry))
 
 
+def remade(report: Report, fresh: Report) -> Report:
+    """The next version from new facts (another mask, a prior that came): a draft in our words, whatever the one before was.
+
+    Parameters
+    ----------
+    fresh
+        A first version made of the new facts.
+    """
+    words = f"from new facts; version {report.version} was of earlier ones"
+    entry = Entry(fresh.provenance.created, Action.MADE, fresh.audit[0].who, words)
+    return replace(fresh, uid=report.uid, version=report.version + 1, audit=(*report.audit, entry))
+
+
 def edited_alone(report: Report) -> dict[Section, tuple[str, ...]]:
     """Sections that people changed in some languages only, with those languages: the others may say something else."""
     found = {}

@@ -11,6 +11,7 @@ from braintumor.report.language import Language
 from braintumor.report.names import DASH, person_name, plain_date
 from braintumor.report.sheet import AMBER, GREEN, INK, MARGIN_MM, MUTED, RED, RULE, UNKNOWN, WIDTH_MM, Sheet
 from braintumor.report.tables import audit_trail, course, key_facts, lesions, measurements, provenance, technique
+from braintumor.report.tagging import Producer
 
 MAX_FLAGS = 8
 DETAILS = ("planes", "montage", "registration", "uncertainty")
@@ -69,7 +70,7 @@ def render(report: Report, pictures: Sequence[Picture], *, chain_head: str = "")
     technique(sheet, report, first)
     provenance(sheet, report, first, chain_head)
     audit_trail(sheet, report, first)
-    return bytes(sheet.output())
+    return bytes(sheet.output(output_producer_class=Producer))
 
 
 def _all_text(report: Report) -> Iterator[str]:
@@ -101,7 +102,7 @@ def _identity(report: Report, language: Language) -> dict[str, str]:
 
 
 def _header(sheet: Sheet, report: Report, languages: Sequence[Language], block: dict[str, str]) -> None:
-    sheet.line_of(languages[0].words("page-title"), 16, bold=True, gap=0.5)
+    sheet.line_of(languages[0].words("page-title"), 16, bold=True, gap=0.5, kind="H1")
     for other in languages[1:]:
         sheet.line_of(other.words("page-title"), 10, MUTED, gap=0.8)
     widths = (58.0, 48.0, 26.0, 18.0, 32.0) if len(block) == 5 else (100.0, 82.0)
@@ -115,7 +116,8 @@ def _header(sheet: Sheet, report: Report, languages: Sequence[Language], block: 
         sheet.style(7.5, MUTED, of=label)
         sheet.cell(width, 3.6, label, new_x="LEFT", new_y="NEXT")
         sheet.style(10, INK, of=value)
-        sheet.multi_cell(width - 2, 4.6, sheet.drawable(value), align="L", new_x="LEFT", new_y="NEXT")
+        with sheet.tag("P"):
+            sheet.multi_cell(width - 2, 4.6, sheet.drawable(value), align="L", new_x="LEFT", new_y="NEXT")
         x, bottom = x + width, max(bottom, sheet.get_y())
     sheet.set_xy(MARGIN_MM, bottom + 1)
     if any(sheet.drawable(value) != value for value in block.values()):
@@ -147,7 +149,7 @@ def _section(sheet: Sheet, report: Report, languages: Sequence[Language], sectio
     if sheet.will_page_break(18):
         sheet.add_page()
     sheet.ln(1.5)
-    sheet.side_by_side([one.title(section) for one in languages], size + 1, bold=True, gap=0.6)
+    sheet.side_by_side([one.title(section) for one in languages], size + 1, bold=True, gap=0.6, kind="H2")
     for row in _rows(columns):
         sheet.side_by_side([sheet.drawable(text) for text in row], size, gap=0.7)
     alone = edited_alone(report).get(section)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 
-from fpdf import FPDF
 from fpdf.enums import MethodReturnValue, TableBordersLayout, TableCellFillMode, XPos, YPos
 from fpdf.fonts import FontFace, TTFFont
 from PIL import Image
 
 from braintumor.report.figures import Picture
 from braintumor.report.fonts import devanagari_font, east_asian_font, text_font
+from braintumor.report.tagging import Tagged, TaggedTable
 
 Colour = tuple[int, int, int]
 
@@ -37,12 +37,12 @@ FEATURES = {"tnum": True, "kern": True}
 _JPEG_QUALITY = 90
 
 
-class Sheet(FPDF):
+class Sheet(Tagged):
     """A4 portrait, millimetres, running foot with the disclaimer and page x of y."""
 
     def __init__(self, foot: str, texts: Iterable[str]) -> None:
         """`texts` is everything that may hold letters beyond the text face; further fonts are loaded only where needed."""
-        super().__init__("portrait", "mm", "A4")
+        super().__init__()
         self.foot = foot
         self.add_font("text", "", text_font())
         self.add_font("text", "B", text_font(bold=True))
@@ -56,6 +56,9 @@ class Sheet(FPDF):
         if wanted - self._known - (self._letters("devanagari") if further else set()):
             self.add_font("east-asian", "", east_asian_font())  # 16 MB
             further.append("east-asian")
+        for face in (one for one in self.fonts.values() if isinstance(one, TTFFont)):
+            for joiner in (0x200C, 0x200D):  # else a cluster of Hindi is cut where the text face has the joiner
+                face.cmap.pop(joiner, None)
         for family in further:
             self._known |= self._letters(family)
         self.set_fallback_fonts(["text", *further], exact_match=False)
@@ -84,14 +87,19 @@ class Sheet(FPDF):
         self.set_text_shaping(True, FEATURES, script="Deva" if hindi else None, language="hi" if hindi else None)
         self.set_text_color(*colour)
 
-    def line_of(self, text: str, size: float, colour: Colour = INK, *, bold: bool = False, gap: float = 1.0) -> None:
-        """One paragraph over the whole width, then `gap` mm."""
+    def line_of(
+        self, text: str, size: float, colour: Colour = INK, *, bold: bool = False, gap: float = 1.0, kind: str = "P"
+    ) -> None:
+        """One paragraph over the whole width, then `gap` mm; `kind` is its tag."""
         self.style(size, colour, bold=bold, of=text)
-        self.multi_cell(WIDTH_MM, size * LEADING, text, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        if self.will_page_break(self._height(WIDTH_MM, text, size * LEADING)):
+            self.add_page()  # a tagged paragraph stays on one page
+        with self.tag(kind):
+            self.multi_cell(WIDTH_MM, size * LEADING, text, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
         self.ln(gap)
 
     def side_by_side(
-        self, texts: Sequence[str], size: float, colour: Colour = INK, *, bold: bool = False, gap: float = 1.0
+        self, texts: Sequence[str], size: float, colour: Colour = INK, *, bold: bool = False, gap: float = 1.0, kind: str = "P"
     ) -> None:
         """One paragraph per column, their first lines level; a new page if they do not fit on this one."""
         gutter = 6.0
@@ -106,7 +114,8 @@ class Sheet(FPDF):
         for column, text in enumerate(texts):
             self.set_xy(MARGIN_MM + column * (width + gutter), top)
             self.style(size, colour, bold=bold, of=text)
-            self.multi_cell(width, size * LEADING, text, align="L", new_x=XPos.LEFT, new_y=YPos.NEXT)
+            with self.tag(kind):
+                self.multi_cell(width, size * LEADING, text, align="L", new_x=XPos.LEFT, new_y=YPos.NEXT)
         self.set_xy(MARGIN_MM, top + height)
         self.ln(gap)
 
@@ -115,7 +124,7 @@ class Sheet(FPDF):
         if self.will_page_break(room):
             self.add_page()
         self.ln(2)
-        self.line_of(text, 11, bold=True, gap=0.8)
+        self.line_of(text, 11, bold=True, gap=0.8, kind="H2")
 
     def box(self, title: str, lines: Sequence[str], colours: tuple[Colour, Colour]) -> None:
         """A tinted box with a coloured edge; never split over pages unless longer than one."""
@@ -132,11 +141,13 @@ class Sheet(FPDF):
         self.set_fill_color(*edge)
         self.rect(MARGIN_MM, top, 1.4, height, style="F")
         self.set_xy(MARGIN_MM + 4, top + 1.6)
-        self.style(9.5, edge, bold=True)
-        self.multi_cell(inner, 4.4, title, align="L", new_x=XPos.LEFT, new_y=YPos.NEXT)
+        self.style(9.5, edge, bold=True, of=title)
+        with self.tag("P"):
+            self.multi_cell(inner, 4.4, title, align="L", new_x=XPos.LEFT, new_y=YPos.NEXT)
         self.style(8.5)
         for text in lines:
-            self.multi_cell(inner, 4.2, text, align="L", new_x=XPos.LEFT, new_y=YPos.NEXT)
+            with self.tag("P"):
+                self.multi_cell(inner, 4.2, text, align="L", new_x=XPos.LEFT, new_y=YPos.NEXT)
         self.set_xy(MARGIN_MM, top + height)
         self.ln(2.5)
 
@@ -149,9 +160,10 @@ class Sheet(FPDF):
         self.set_fill_color(255, 255, 255)
         self.set_line_width(0.2)
         align = tuple("RIGHT" if n in numbers else "LEFT" for n in range(len(widths)))
-        with self.table(
+        made = TaggedTable(
+            self,
             col_widths=tuple(widths),
-            text_align=align,
+            text_align=align,  # type: ignore[arg-type]  # a sequence of one per column is taken too
             line_height=4.4,
             padding=(0.7, 2.4, 0.7, 0),
             width=WIDTH_MM,
@@ -159,9 +171,11 @@ class Sheet(FPDF):
             cell_fill_mode=TableCellFillMode.NONE,
             first_row_as_headings=bool(head),
             headings_style=FontFace(emphasis="BOLD", color=MUTED, size_pt=8),
-        ) as table:
-            for row in (head, *rows) if head else rows:
-                table.row(row)
+        )
+        for row in (head, *rows) if head else rows:
+            made.row(row)
+        with self.inside("Table"):
+            made.render()
         self.ln(2)
 
     def _letters(self, family: str) -> set[int]:

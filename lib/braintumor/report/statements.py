@@ -110,7 +110,9 @@ def _clinical(request: Request, context: Context | None) -> Iterator[Statement]:
         said = True
     for number, sentence in enumerate(context.sentences if context else ()):
         where = f"{sentence.citation.document}" + (f", p. {sentence.citation.page}" if sentence.citation.page else "")
-        arguments = {"topic": Term("topic", sentence.topic.value), "text": Verbatim(sentence.text), "where": Verbatim(where)}
+        text = f"{sentence.heading}: {sentence.text}" if sentence.heading else sentence.text
+        words = Verbatim(" ".join(text.split()))  # a heading such as "Planned" changes what the sentence says
+        arguments = {"topic": Term("topic", sentence.topic.value), "text": words, "where": Verbatim(where)}
         yield Statement(section, "note-sentence", arguments, f"context.sentences.{number}")
         said = True
     if not said:

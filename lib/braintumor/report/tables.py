@@ -55,7 +55,8 @@ def _captioned(sheet: Sheet, picture: Picture, x: float, y: float, width: float)
     y += sheet.picture(picture, x, y, width) + 1
     sheet.set_xy(x, y)
     sheet.style(7.5, MUTED)
-    sheet.multi_cell(width, 3.6, picture.caption, align="L", new_x="LMARGIN", new_y="NEXT")
+    with sheet.tag("Caption"):
+        sheet.multi_cell(width, 3.6, picture.caption, align="L", new_x="LMARGIN", new_y="NEXT")
     return float(sheet.get_y())
 
 

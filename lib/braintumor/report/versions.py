@@ -7,6 +7,7 @@ import io
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from braintumor.errors import CorruptFileError, InputNotFoundError, NewerVersion
 from braintumor.files import sync_folder, write_bytes
 from braintumor.nouns import KeyImage, Report
 from braintumor.report.document import dump, read
+from braintumor.report.editing import remade
 from braintumor.report.figures import Picture
 
 FOLDER = "report"
@@ -108,6 +110,22 @@ class ReportFolder:
         finally:
             aside.unlink()
         sync_folder(self.folder)
+
+    def take(self, fresh: Report, other: ReportFolder) -> Report:
+        """Store the report made of new facts, in `other`, as the next version here; versions before keep their pictures.
+
+        Raises
+        ------
+        NewerVersionError
+            See `add`.
+        """
+        number = self.latest().version + 1
+        images = tuple(replace(image, file=f"{_PICTURES}/v{number:04d}-{image.name}.png") for image in fresh.pictures)
+        for image, old in zip(images, fresh.pictures, strict=True):
+            write_bytes(self.folder / image.file, other.picture_data(old))
+        made = remade(self.latest(), replace(fresh, pictures=images))
+        self.add(made)
+        return made
 
     def pictures(self, report: Report) -> tuple[Picture, ...]:
         """The report's pictures, as they were made.

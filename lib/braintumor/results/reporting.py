@@ -15,6 +15,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from braintumor import report
+from braintumor.errors import InputNotFoundError
 from braintumor.fhir import bundle
 from braintumor.files import write_bytes
 from braintumor.nouns import Findings, Identifier, Provenance, Report, StoredInstance, StoredSeries, Study
@@ -107,12 +108,29 @@ def write_final(folder: ReportFolder, final: Final, when: datetime) -> list[Path
     number = final.report.version
     written = [folder.path(number, "fhir.json")]
     write_bytes(written[0], _json(final.report, final.pdf))
-    first = folder.path(1, "dcm")
-    if first.exists():
+    if folder.path(1, "dcm").exists():
         target = folder.path(number, "dcm")
         target.unlink(missing_ok=True)
-        written.append(save(next_pdf(dcmread(first), final.pdf, final.report, when), target))
+        written.append(save(_next(folder, final, when), target))
     return written
+
+
+def encapsulated(folder: ReportFolder, final: Final) -> Dataset:
+    """A final version as DICOM, as `write_final` stored it.
+
+    Raises
+    ------
+    InputNotFoundError
+        If the study is no DICOM study.
+    """
+    path = folder.path(final.report.version, "dcm")
+    if not path.exists():
+        raise InputNotFoundError("The report has no DICOM object", remedy="Only reports of DICOM studies have one", path=path)
+    return dcmread(path)
+
+
+def _next(folder: ReportFolder, final: Final, when: datetime) -> Dataset:
+    return next_pdf(dcmread(folder.path(1, "dcm")), final.pdf, final.report, when)
 
 
 def _json(document: Report, pdf: bytes) -> bytes:

@@ -1,0 +1,229 @@
+/** The report of a study: languages side by side, key images and numbers, edited, approved, signed. */
+import * as api from './api.js';
+import { h, mL, shown, when } from './dom.js';
+
+const study = new URLSearchParams(location.search).get('study') ?? '';
+const page = document.getElementById('report');
+const NAME = 'braintumor.annotator'; // the panel's own key: one name for both
+const ARROWS = { grown: '↑', shrunk: '↓', unchanged: '=' };
+const STAGES = { study: 'Reading the study', case: 'Preparing the images', engine: 'Loading the model', segment: 'Segmenting', measure: 'Measuring', compare: 'Comparing with earlier visits', report: 'Writing the report', archive: 'Storing in the archive' };
+
+let problem = null;
+let busy = '';
+
+const kept = (language, section) => `braintumor.report.${study}.${language}.${section}`;
+const name = () => localStorage.getItem(NAME) ?? '';
+
+/** Run an action; what fails is said at the top, and nothing typed is lost. */
+async function attempt(words, action) {
+  busy = words;
+  problem = null;
+  try {
+    const after = await action();
+    busy = '';
+    show(after ?? (await api.report(study)));
+  } catch (error) {
+    busy = '';
+    problem = api.asProblem(error);
+    if (problem.code === 'input-not-found' && !page.querySelector('header')) {
+      empty();
+    } else {
+      say();
+    }
+  }
+}
+
+function say() {
+  const box = page.querySelector('.said');
+  if (!box) {
+    page.replaceChildren(h('div', { className: 'said' }));
+    return say();
+  }
+  box.replaceChildren(
+    ...(busy ? [h('p', { className: 'muted' }, busy)] : []),
+    ...(problem
+      ? [h('div', { className: 'problem', role: 'alert' }, h('p', {}, h('strong', {}, problem.title)), h('p', {}, problem.detail), h('p', { className: 'muted' }, problem.remedy))]
+      : [])
+  );
+}
+
+/** There is no report yet. */
+function empty() {
+  page.replaceChildren(
+    h('header', {}, h('h1', {}, 'Report')),
+    h('div', { className: 'said' }),
+    h('p', { className: 'waiting' }, 'This study has no report yet. '),
+    h('button', { className: 'primary', onclick: make }, 'Make report')
+  );
+}
+
+const make = () =>
+  attempt('Making the report …', async () => {
+    say();
+    await api.follow(await api.makeReport(study), ({ stage }) => {
+      busy = `${STAGES[stage] ?? 'Waiting for its turn'} …`;
+      say();
+    });
+  });
+
+function show(report) {
+  const isDraft = report.status === 'draft';
+  document.title = `Report, ${isDraft ? 'draft' : 'final'} ${report.version}`;
+  page.replaceChildren(
+    header(report, isDraft),
+    h('div', { className: 'said' }),
+    h('div', { className: 'layout' }, side(report), h('div', {}, ...ordered(report.sections).map(section => part(report, section, isDraft)), history(report))),
+    h('footer', {}, 'Research use only. Not a medical device.')
+  );
+  say();
+}
+
+/** What the reader came for is on top. */
+const ordered = sections => [...sections].sort((one, other) => (other.name === 'impression') - (one.name === 'impression'));
+
+function header(report, isDraft) {
+  const { patient, approved, version } = report;
+  const status = isDraft ? `Draft, version ${version}: not approved` : `Final, version ${version}: approved by ${approved.by}, ${when(approved.when)}`;
+  const who = [patient.name, patient.id, report.study_date].filter(Boolean).join(' · ');
+  const by = h('input', { type: 'text', value: name(), placeholder: 'Your name', 'aria-label': 'Your name', maxLength: 64, oninput: () => localStorage.setItem(NAME, by.value) });
+  const named = action => () => {
+    if (!by.value.trim()) {
+      by.focus();
+      problem = new api.Problem({ title: 'Your name is missing', detail: 'It stands in the history of the report.', remedy: 'Type it beside the buttons, then try again.' });
+      return say();
+    }
+    return action(by.value.trim());
+  };
+  return h(
+    'header',
+    {},
+    h('div', { className: 'who' }, h('h1', {}, 'Brain tumour MRI report'), h('p', {}, who || 'No patient data'), h('span', { className: `status ${report.status}` }, status)),
+    h(
+      'div',
+      { className: 'actions' },
+      by,
+      !report.fresh && h('button', { onclick: make, title: 'A mask or an image has changed since' }, 'Make again from the new mask'),
+      h('a', { className: 'button', href: api.reportPdf(study), target: '_blank', rel: 'noopener' }, 'PDF'),
+      isDraft && h('button', { className: 'primary', onclick: named(who => approve(report, who)) }, 'Approve and sign'),
+      !isDraft && h('button', { onclick: named(who => amend(who)) }, 'Amend'),
+      !isDraft && h('button', { onclick: archive }, 'Store in the archive')
+    )
+  );
+}
+
+function approve(report, by) {
+  const open = document.querySelector('textarea');
+  if (open) {
+    problem = new api.Problem({ title: 'A section is still being edited', remedy: 'Save or discard it first: what is approved is what is saved.' });
+    say();
+    return open.focus();
+  }
+  const alone = report.sections.filter(({ edited_alone }) => edited_alone.length).map(({ titles }) => Object.values(titles)[0]);
+  const warning = alone.length ? `\n\nChanged in one language only: ${alone.join(', ')}. The report says so.` : '';
+  if (confirm(`Approve version ${report.version} and sign it? A final report cannot be changed, only amended.${warning}`)) {
+    attempt('Signing …', () => api.approveReport(study, { version: report.version, by }));
+  }
+}
+
+function amend(by) {
+  const reason = prompt('Why is the report amended?');
+  if (reason?.trim()) {
+    attempt('Starting a new draft …', () => api.amendReport(study, { by, reason: reason.trim() }));
+  }
+}
+
+const archive = () =>
+  attempt('Storing in the archive …', async () => {
+    say();
+    await api.follow(await api.archiveReport(study), () => {});
+  });
+
+function side(report) {
+  const grave = report.flags.filter(({ severity }) => severity !== 'info');
+  const first = report.pictures.filter(({ name }) => name === 'sequences' || name === 'diameters');
+  return h(
+    'aside',
+    {},
+    ...grave.map(({ severity, message }) => h('p', { className: `note ${severity}` }, message)),
+    numbers(report.regions),
+    ...first.map(({ name, caption }) => h('figure', {}, h('img', { src: api.reportPicture(study, name, report.version), alt: caption }), h('figcaption', {}, caption)))
+  );
+}
+
+function numbers(regions) {
+  const compared = regions.some(({ prior_ml }) => prior_ml !== null);
+  const head = compared ? ['', 'Prior mL', 'Now mL', 'Change'] : ['', 'mL'];
+  const signed = (value, digits = 1) => `${value > 0 ? '+' : value < 0 ? '−' : ''}${Math.abs(value).toFixed(digits)}`;
+  const changed = ({ change_ml, change_percent, direction }) =>
+    change_ml === null ? '–' : `${ARROWS[direction]} ${signed(change_ml)}${change_percent === null ? '' : ` (${signed(change_percent, 0)} %)`}`;
+  const row = region => [region.title, ...(compared ? [mL(region.prior_ml)] : []), mL(region.ml), ...(compared ? [changed(region)] : [])];
+  return h(
+    'table',
+    {},
+    h('thead', {}, h('tr', {}, ...head.map(word => h('th', {}, word)))),
+    h('tbody', {}, ...regions.map(region => h('tr', {}, ...row(region).map(word => h('td', {}, word)))))
+  );
+}
+
+function part(report, section, isDraft) {
+  const cells = report.languages.map(language => cell(report, section, language, isDraft));
+  const alone = section.edited_alone.map(code => report.languages.find(one => one.code === code).name);
+  return h(
+    'section',
+    { className: `part ${section.name}` },
+    h('div', { className: 'columns' }, ...cells),
+    alone.length > 0 && h('p', { className: 'muted' }, `A person changed this section in ${alone.join(', ')} only.`)
+  );
+}
+
+function cell(report, section, { code }, isDraft) {
+  const lines = section.lines[code] ?? [];
+  const text = lines.map(line => line.text).join('\n');
+  const key = kept(code, section.name);
+  const box = h('div', {}, ...lines.map(line => h('p', { className: line.origin }, line.text)));
+  const area = h('textarea', { value: localStorage.getItem(key) ?? text, spellcheck: true, lang: code, 'aria-label': section.titles[code], oninput: () => localStorage.setItem(key, area.value) });
+  const save = h('button', { className: 'primary', onclick: () => saved() }, 'Save');
+  const discard = h('button', { onclick: () => { localStorage.removeItem(key); area.value = text; open(false); } }, 'Discard');
+  const editor = h('div', {}, area, h('div', { className: 'actions' }, save, discard));
+  const edit = h('button', { className: 'quiet', 'aria-label': `Edit ${section.titles[code]}`, onclick: () => open(true) }, 'Edit');
+  const element = h('div', { className: 'cell', lang: code }, h('div', { className: 'title' }, h('h2', {}, section.titles[code]), isDraft && edit), box);
+  function open(isOpen) {
+    shown(box, !isOpen);
+    shown(edit, !isOpen);
+    if (isOpen) {
+      element.append(editor);
+      area.focus();
+    } else {
+      editor.remove();
+    }
+  }
+  async function saved() {
+    const by = name().trim();
+    if (!by) {
+      document.querySelector('header input').focus();
+      problem = new api.Problem({ title: 'Your name is missing', detail: 'It stands in the history of the report.', remedy: 'Type it at the top, then save.' });
+      return say();
+    }
+    await attempt('Saving …', async () => {
+      const after = await api.editReport(study, code, section.name, { version: report.version, by, lines: area.value.split('\n') });
+      localStorage.removeItem(key); // only now that the server has it
+      return after;
+    });
+  }
+  if (isDraft && localStorage.getItem(key) !== null) {
+    open(true); // typed before, and never confirmed by the server
+  }
+  return element;
+}
+
+function history(report) {
+  const rows = report.history.map(({ when: at, action, who, detail }) => h('tr', {}, ...[when(at), action, who, detail].map(word => h('td', {}, word))));
+  return h('details', {}, h('summary', {}, `History (${rows.length})`), h('table', { className: 'history' }, h('tbody', {}, ...rows)));
+}
+
+addEventListener('beforeunload', event => {
+  if (document.querySelector('textarea')) {
+    event.preventDefault();
+  }
+});
+attempt('', async () => null);
