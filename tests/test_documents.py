@@ -19,6 +19,13 @@ SUBSTITUTES = {
     "braintumor phantom -o phantom/": "braintumor phantom -o phantom/ --spacing 4",
     # The scratch folder has a study already.
     "braintumor to-dicom BraTS20_Training_001/ -o study/": "braintumor to-dicom BraTS20_Training_001/ -o new/",
+    # Only a final report can be amended; `results` is a draft.
+    "braintumor report amend out --by 'Dr A. Rao' --reason 'second reading'": (
+        "braintumor report amend approved --by 'Dr A. Rao' --reason 'second reading'"
+    ),
+    "braintumor report verify out/report/v0002.pdf": "braintumor report verify approved/report/v0002.pdf",
+    # The scratch folder has a key already.
+    "braintumor report key -o rao.p12 --name 'Dr A. Rao'": "braintumor report key -o new.p12 --name 'Dr A. Rao'",
 }
 """Command as written -> what is run."""
 
@@ -30,6 +37,8 @@ NOT_RUN = {
     "braintumor serve": "does not end; tests/apps/test_faults.py starts it",
     "monailabel": "does not end; tests/apps/test_faults.py starts it",
     "python ohif-config/fetch.py": "downloads 48 MB; tests/viewer",
+    "braintumor report rewrite": "needs a language model; tests/report/rewriting",
+    "braintumor report send": "needs a FHIR server; tests/fhir and tests/cli/test_report.py",
     "make": "installs into a fresh environment; CI runs demo and test",
 }
 """Beginning of a command -> why it is only checked for being possible: known target, module, file or options."""
@@ -62,9 +71,29 @@ SHOWN += [(name, parts(re.findall(r"\[dim\](braintumor .+?)\[/\]", text))) for n
 SHOWN = [pytest.param(commands, id=name.replace(" ", "-")) for name, commands in SHOWN if commands]
 
 
+@pytest.fixture(scope="session")
+def reported(dicom_study, tmp_path_factory):
+    """A key, results whose report is a draft, and a copy of them whose report is final."""
+    base = tmp_path_factory.mktemp("reported")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BRAINTUMOR_KEY_PASSPHRASE", "a passphrase")
+        assert run(f"braintumor report key -o {base}/rao.p12 --name 'Dr A. Rao'") == 0
+        assert run(f"braintumor run {dicom_study} -o {base}/out") == 0
+        shutil.copytree(base / "out", base / "approved")
+        assert run(f"braintumor report approve {base}/approved --key {base}/rao.p12") == 0
+    return base
+
+
 @pytest.fixture
-def scratch(tmp_path, dicom_study, nifti_study, monkeypatch):
+def scratch(tmp_path, dicom_study, nifti_study, reported, monkeypatch):
     """A folder with the inputs that documents name, and the project's files that they use."""
+    for name in ("out", "approved"):
+        shutil.copytree(reported / name, tmp_path / name)
+    shutil.copy(reported / "rao.p12", tmp_path)
+    (tmp_path / "impression.txt").write_text("Seen and agreed.\n")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "letter.txt").write_text("Date: 2024-02-01\n\nResection on 20 January 2024.\n")
+    monkeypatch.setenv("BRAINTUMOR_KEY_PASSPHRASE", "a passphrase")
     (tmp_path / "demo" / "study").mkdir(parents=True)
     for name in ("study", "demo/study/visit-1"):
         (tmp_path / name).symlink_to(dicom_study)

@@ -21,7 +21,7 @@ from braintumor.results import WriteOptions
 from braintumor.segment import SegmentOptions
 from braintumor.segment.engines import AnyEngine
 
-STAGES = ("study", "case", "engine", "segment", "measure", "compare", "findings", "results")
+STAGES = ("study", "case", "engine", "segment", "measure", "findings", "results")
 """Stage names in order, as progress and timings use them."""
 
 Progress = Callable[[str, float], None]
@@ -101,9 +101,8 @@ def run(source: str | Path, out: Path, options: RunOptions | None = None, progre
         segmentation = segment_stage.segment(case, engine, options.segment, progress=lambda share: progress("segment", share))
     with stage("measure"):
         measurements = measure_stage.measure(segmentation, case.brain, case_id=case.case_id)
-    with stage("compare"):
-        compared, flags = _compared(study, case, segmentation, engine, options, progress)
     with stage("findings"):
+        compared, flags = _compared(study, case, segmentation, engine, options, progress)
         findings = report_stage.find(
             study,
             case,
@@ -128,7 +127,7 @@ def _compared(
     track.check_patients([study, *earlier], force=False)
     visits = [track.Visit(study, case, segmentation, study.study_date)]
     for number, prior in enumerate(earlier):
-        progress("compare", number / (len(earlier) + 1))
+        progress("findings", number / (len(earlier) + 1))
         prepared = case_stage.prepare(prior, options.prepare)
         found = segment_stage.segment(prepared, engine, options.segment)
         visits.append(track.Visit(prior, prepared, found, prior.study_date))

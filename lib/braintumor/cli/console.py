@@ -25,7 +25,6 @@ STAGE_WORDS = {
     "engine": "Loading the model",
     "segment": "Segmenting",
     "measure": "Measuring",
-    "compare": "Comparing with earlier studies",
     "findings": "Collecting findings",
     "results": "Writing results",
 }

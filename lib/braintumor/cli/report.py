@@ -41,7 +41,7 @@ def show(
 ) -> None:
     """Print the newest version of a report.
 
-    [dim]braintumor report show results --language hi[/]
+    [dim]braintumor report show out --language hi[/]
     """
     report = _folder(results).latest()
     if as_json:
@@ -68,7 +68,7 @@ def edit(
 ) -> None:
     """Change a section of a draft; the version before stays.
 
-    [dim]braintumor report edit results --language en --section impression --by "Dr A. Rao"[/]
+    [dim]braintumor report edit out --language en --section impression --by "Dr A. Rao" --file impression.txt[/]
     """
     from braintumor.report.editing import edited
 
@@ -99,7 +99,7 @@ def rewrite(
 ) -> None:
     """Let a language model word a draft; every sentence is checked against the facts, and what fails keeps our words.
 
-    [dim]braintumor report rewrite results --endpoint http://localhost:11434/v1 --model llama3[/]
+    [dim]braintumor report rewrite out --endpoint http://localhost:11434/v1 --model llama3[/]
     """
     from braintumor.report.rewriting import rewrite as reworded
 
@@ -126,7 +126,7 @@ def approve(
 ) -> None:
     """Make the draft final: sign its PDF, and write the signed PDF, its DICOM object and its FHIR bundle.
 
-    [dim]braintumor report approve results --key rao.p12[/]
+    [dim]braintumor report approve out --key rao.p12[/]
     """
     _installed("pyhanko")
     from braintumor.report.approval import approve as approved
@@ -152,7 +152,7 @@ def amend(
 ) -> None:
     """Start a new draft from a final report; the final one stays as it is.
 
-    [dim]braintumor report amend results --by "Dr A. Rao" --reason "second reading"[/]
+    [dim]braintumor report amend out --by "Dr A. Rao" --reason "second reading"[/]
     """
     from braintumor.report.editing import amended
 
@@ -168,7 +168,7 @@ def pdf(
 ) -> None:
     """Write the newest version as PDF, for reading before it is approved.
 
-    [dim]braintumor report pdf results -o draft.pdf[/]
+    [dim]braintumor report pdf out -o draft.pdf[/]
     """
     from braintumor.report import render
     from braintumor.report.approval import final
@@ -190,7 +190,7 @@ def verify(
 
     Ends with status 1 where something does not hold.
 
-    [dim]braintumor report verify results/report/v0002.pdf[/]
+    [dim]braintumor report verify out/report/v0002.pdf[/]
     """
     _installed("pyhanko")
     from braintumor.report.approval import examine
@@ -223,7 +223,7 @@ def send(
 ) -> None:
     """Send the newest version to a FHIR server; sending twice changes nothing, a new version updates.
 
-    [dim]braintumor report send results --fhir https://fhir.hospital.example/r4[/]
+    [dim]braintumor report send out --fhir https://fhir.hospital.example/r4[/]
     """
     from braintumor.fhir import FhirClient, bundle
     from braintumor.report import render

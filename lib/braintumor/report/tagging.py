@@ -66,7 +66,7 @@ class Producer(OutputProducer):
             element.pg = pages[element.page_number() - 1]
 
     def _build_xmp_from_info(self, *arguments: Any, **named: Any) -> str:
-        at = self.fpdf.creation_date.isoformat(timespec="seconds")  # type: ignore[union-attr]  # always set by `render`
+        at = self.fpdf.creation_date.isoformat(timespec="seconds")
         text = str(super()._build_xmp_from_info(*arguments, **named))
         return re.sub(r'(xmp:(?:Modify|Metadata)Date=)"[^"]*"', rf'\1"{at}"', text)
 
@@ -95,7 +95,7 @@ class Tagged(FPDF):
         self.struct_builder.open.pop()
 
     @contextmanager
-    def _marked_sequence(self, **entries: Any) -> Iterator[None]:
+    def _marked_sequence(self, **entries: Any) -> Iterator[Any]:
         with self.tag("Figure", **entries):
             yield
 
