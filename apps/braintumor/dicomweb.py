@@ -175,6 +175,9 @@ def _showing(routes: APIRouter, client: FolderClient) -> None:
     def instance_rendered(
         request: Request, study: Uid, series: Uid, instance: Uid, window: Window = None, viewport: Viewport = None
     ) -> Response:
+        document = client.document(study, series, instance)
+        if document is not None:
+            return Response(document, media_type="application/pdf")
         return rendered(request, study, series, instance, shown=window, size=viewport)
 
     @routes.get(_INSTANCE + "/frames/{number}/rendered")

@@ -6,6 +6,7 @@ import { known, load } from './sequences.js';
 import { createToolGroups } from './tools.js';
 
 const STACK = '@ohif/extension-default.sopClassHandlerModule.stack';
+const PDF = '@ohif/extension-dicom-pdf.sopClassHandlerModule.dicom-pdf';
 const SEG = '@ohif/extension-cornerstone-dicom-seg.sopClassHandlerModule.dicom-seg';
 
 /** A follow-up opens beside its newest prior. The hanging protocol is chosen by the address, so the page is loaded again. */
@@ -30,6 +31,7 @@ const layout = {
     viewports: [
       { namespace: '@ohif/extension-cornerstone.viewportModule.cornerstone', displaySetsToDisplay: [STACK] },
       { namespace: '@ohif/extension-cornerstone-dicom-seg.viewportModule.dicom-seg', displaySetsToDisplay: [SEG] },
+      { namespace: '@ohif/extension-dicom-pdf.viewportModule.dicom-pdf', displaySetsToDisplay: [PDF] },
     ],
   },
 };
@@ -43,9 +45,10 @@ const modeInstance = {
     '@ohif/extension-default': '^3.0.0',
     '@ohif/extension-cornerstone': '^3.0.0',
     '@ohif/extension-cornerstone-dicom-seg': '^3.0.0',
+    '@ohif/extension-dicom-pdf': '^3.0.0', // the report, once it is stored in the archive
   },
   hangingProtocol: PROTOCOL,
-  sopClassHandlers: [STACK, SEG],
+  sopClassHandlers: [STACK, PDF, SEG],
   modeCustomizations: { 'ohif.hotkeyBindings': { $set: bindings } },
   toolbarButtons: [{ $reference: 'cornerstone.toolbarButtons' }],
   toolbarSections: [{ $reference: 'cornerstone.segmentationModeToolbarSections' }],

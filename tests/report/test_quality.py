@@ -119,7 +119,9 @@ def test_structure_that_is_broken_is_told(reports):
     assert structure(report, changed(Section.FINDINGS, reversed(findings)), "en")
     assert structure(report, changed(Section.FINDINGS, findings[1:]), "en")
     assert structure(report, changed(Section.FINDINGS, [replace(findings[0], text=" "), *findings[1:]]), "en")
-    assert structure(report, changed(Section.LIMITATIONS, [Line("Safe.", limits[0].source, limits[0].message), *limits[1:]]), "en")
+    assert structure(
+        report, changed(Section.LIMITATIONS, [Line("Safe.", limits[0].source, limits[0].message), *limits[1:]]), "en"
+    )
     assert structure(report, replace(report, texts={"en": replace(text, sections={Section.FINDINGS: findings})}), "en")
 
 

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydicom.dataset import Dataset
+from pydicom.uid import EncapsulatedPDFStorage
 
 from braintumor.errors import ArchiveError, CorruptFileError, InputNotFoundError, UnknownStudyError
 from braintumor.store.entries import LIST_AGAIN
 from braintumor.store.folder import query
-from braintumor.store.folder.facts import FileFacts, header_members, read_facts
+from braintumor.store.folder.facts import FileFacts, header_members, read_facts, tag_name
 from braintumor.store.folder.frames import Frames, read_bulk, read_frames
 from braintumor.store.folder.index import FolderIndex, Tree
 from braintumor.store.folder.model import Element, JsonModel
@@ -215,6 +216,22 @@ class FolderClient:
     def bulk(self, study_uid: str, series_uid: str, uid: str, where: str) -> bytes:
         """See `read_bulk`; raises `UnknownStudyError` too."""
         return read_bulk(self.files(study_uid, series_uid, uid)[0], where)
+
+    def document(self, study_uid: str, series_uid: str, uid: str) -> bytes | None:
+        """The PDF inside an Encapsulated PDF instance, which is its rendered form (PS3.18 8.7.4); None for an image.
+
+        Raises
+        ------
+        UnknownStudyError
+            If there is no such study, series or instance.
+        InputNotFoundError
+            If it holds no PDF.
+        """
+        facts = self.files(study_uid, series_uid, uid)[0]
+        if facts.value("SOPClassUID") != EncapsulatedPDFStorage:
+            return None
+        data = read_bulk(facts, tag_name("EncapsulatedDocument"))
+        return data.removesuffix(b"\0") if len(data) % 2 == 0 else data
 
     def rendered(
         self, study_uid: str, look: Look, series_uid: str | None = None, uid: str | None = None, number: int = 0
