@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from braintumor.nouns import Flag, Line, Origin, Report, Section, Severity, Status
+from braintumor.nouns import Line, Origin, Report, Section, Severity, Status
 from braintumor.report.editing import edited_alone
 from braintumor.report.figures import Picture
 from braintumor.report.language import Language
@@ -57,13 +57,19 @@ def render(report: Report, pictures: Sequence[Picture], *, chain_head: str = "")
     _section(sheet, report, languages, Section.IMPRESSION, size=10.5)
     key_facts(sheet, report, by_name, first)
     measurements(sheet, report, first)
-    sheet.add_page()
+    notes = _notes(report)
+    on_first_page = notes and not sheet.will_page_break(14 + 5 * len(notes))
+    if on_first_page:
+        _quality(sheet, notes, first)
+    if sheet.page == 1:
+        sheet.add_page()
     for section in Section:
         if section is not Section.IMPRESSION:
             _section(sheet, report, languages, section)
     course(sheet, report, first)
     lesions(sheet, report, first)
-    _quality(sheet, report.findings.flags, first)
+    if notes and not on_first_page:
+        _quality(sheet, notes, first)
     for name in DETAILS:
         if name in by_name:
             sheet.figure(by_name[name])
@@ -172,11 +178,15 @@ def _marked(line: Line) -> str:
     return f"{line.text} *" if line.origin is Origin.MODEL else line.text
 
 
-def _quality(sheet: Sheet, flags: Iterable[Flag], language: Language) -> None:
-    lesser = [flag.message for flag in flags if flag.severity is not Severity.SERIOUS]
-    if lesser:
-        sheet.heading(language.words("page-quality"))
-        for text in lesser[:MAX_FLAGS]:
-            sheet.line_of(text, 8.5, gap=0.4)
-        if len(lesser) > MAX_FLAGS:
-            sheet.line_of(f"{len(lesser) - MAX_FLAGS} more notes are in result.json.", 8, MUTED)
+def _notes(report: Report) -> list[str]:
+    """What is less than serious; the serious stands on top of the first page."""
+    lesser = [flag.message for flag in report.findings.flags if flag.severity is not Severity.SERIOUS]
+    if len(lesser) > MAX_FLAGS:
+        return [*lesser[:MAX_FLAGS], f"{len(lesser) - MAX_FLAGS} more notes are in result.json."]
+    return lesser
+
+
+def _quality(sheet: Sheet, notes: Sequence[str], language: Language) -> None:
+    sheet.heading(language.words("page-quality"))
+    for text in notes:
+        sheet.line_of(text, 8.5, gap=0.4)

@@ -15,6 +15,7 @@ from braintumor.nouns import (
     RegionChange,
     RegionMeasurement,
     Report,
+    Severity,
     StoredSeries,
 )
 from braintumor.nouns import Sequence as Channel
@@ -27,7 +28,9 @@ from braintumor.report.trend import trend
 
 MAX_LESIONS = 6
 _GAP_MM = 4.0
-_LEFT_MM = 88.0
+_LEFT_MM, _LEFT_CROWDED_MM, _DIAMETERS_CROWDED_MM = 88.0, 74.0, 62.0
+"""Widths of the pictures; the smaller ones where a comparison or a serious warning takes room on the first page."""
+
 _CARD_MM = 18.0
 _ARROWS = {Direction.GROWN: "\u2191", Direction.SHRUNK: "\u2193", Direction.UNCHANGED: "="}
 
@@ -36,9 +39,11 @@ def key_facts(sheet: Sheet, report: Report, pictures: Mapping[str, Picture], lan
     """Key image on the left, the three volumes and the diameters on the right."""
     sheet.ln(1.5)
     top = bottom = sheet.get_y()
+    crowded = report.findings.comparison or any(flag.severity is Severity.SERIOUS for flag in report.findings.flags)
+    left = _LEFT_CROWDED_MM if crowded else _LEFT_MM
     if "sequences" in pictures:
-        bottom = _captioned(sheet, pictures["sequences"], MARGIN_MM, top, _LEFT_MM)
-    x, width, y = MARGIN_MM + _LEFT_MM + _GAP_MM, WIDTH_MM - _LEFT_MM - _GAP_MM, top
+        bottom = _captioned(sheet, pictures["sequences"], MARGIN_MM, top, left)
+    x, width, y = MARGIN_MM + left + _GAP_MM, WIDTH_MM - left - _GAP_MM, top
     changes = report.findings.comparison.regions if report.findings.comparison else {}
     for region in Region:
         found = report.findings.measurements.regions.get(region.value)
@@ -46,7 +51,8 @@ def key_facts(sheet: Sheet, report: Report, pictures: Mapping[str, Picture], lan
         y += _CARD_MM + 1.5
     if "diameters" in pictures:
         picture = pictures["diameters"]
-        y = _captioned(sheet, picture, x, y, min(width, picture.rgb.shape[1] / PIXELS_PER_MM))
+        widest = _DIAMETERS_CROWDED_MM if crowded else width
+        y = _captioned(sheet, picture, x, y, min(widest, picture.rgb.shape[1] / PIXELS_PER_MM))
     sheet.set_xy(MARGIN_MM, max(y, bottom))
 
 
@@ -96,7 +102,7 @@ def _card(
 def measurements(sheet: Sheet, report: Report, language: Language) -> None:
     """All regions; with a prior, its volumes, the change and its 95 % interval instead of what else was measured."""
     say, regions = language.words, report.findings.measurements.regions
-    sheet.heading(say("page-measurements"), 45)
+    sheet.heading(say("page-measurements"), 38)
     keys = [key for key in REGION_KEYS if key in regions]
     comparison = report.findings.comparison
     if comparison is None:
