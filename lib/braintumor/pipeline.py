@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from braintumor import case as case_stage
@@ -16,7 +16,8 @@ from braintumor import segment as segment_stage
 from braintumor import study as study_stage
 from braintumor import track
 from braintumor.case import PrepareOptions
-from braintumor.nouns import Case, Comparison, Context, Flag, Results, Segmentation, Sequence, Study
+from braintumor.errors import FhirError
+from braintumor.nouns import Case, Comparison, Context, Flag, Identifier, Results, Segmentation, Sequence, Severity, Study
 from braintumor.results import WriteOptions
 from braintumor.segment import SegmentOptions
 from braintumor.segment.engines import AnyEngine
@@ -49,6 +50,9 @@ class RunOptions:
         The patient's notes, files or folders, whose sentences the report quotes.
     reason
         Why the study was ordered, in the referrer's words.
+    orders
+        FHIR server that is asked for the order by the study's accession number: its reason, where none is given, and the
+        patient's further identifiers. A server that does not know is a flag, not a failure.
     """
 
     overrides: Mapping[Sequence, str] = field(default_factory=dict)
@@ -57,6 +61,7 @@ class RunOptions:
     priors: tuple[str | Path, ...] = ()
     notes: tuple[Path, ...] = ()
     reason: str = ""
+    orders: str = ""
     prepare: PrepareOptions = field(default_factory=PrepareOptions)
     segment: SegmentOptions = field(default_factory=SegmentOptions)
     write: WriteOptions = field(default_factory=WriteOptions)
@@ -103,6 +108,7 @@ def run(source: str | Path, out: Path, options: RunOptions | None = None, progre
         measurements = measure_stage.measure(segmentation, case.brain, case_id=case.case_id)
     with stage("findings"):
         compared, flags = _compared(study, case, segmentation, engine, options, progress)
+        reason, identifiers, doubts = _order(study, options)
         findings = report_stage.find(
             study,
             case,
@@ -110,11 +116,12 @@ def run(source: str | Path, out: Path, options: RunOptions | None = None, progre
             measurements,
             comparison=compared,
             context=_context(study, options),
-            reason=options.reason,
-            flags=flags,
+            reason=reason,
+            flags=(*flags, *doubts),
         )
+    write = replace(options.write, identifiers=(*options.write.identifiers, *identifiers))
     with stage("results"):
-        return results_stage.write(study, case, segmentation, measurements, findings, out, options.write, timings=timings)
+        return results_stage.write(study, case, segmentation, measurements, findings, out, write, timings=timings)
 
 
 def _compared(
@@ -133,6 +140,27 @@ def _compared(
         visits.append(track.Visit(prior, prepared, found, prior.study_date))
     timeline = track.compare(visits)
     return track.comparison(timeline), timeline.flags
+
+
+def _order(study: Study, options: RunOptions) -> tuple[str, tuple[Identifier, ...], tuple[Flag, ...]]:
+    """Reason and identifiers as the order has them."""
+    if not options.orders:
+        return options.reason, (), ()
+    from braintumor.fhir import FhirClient
+
+    accession = report_stage.accession_of(study)
+    try:
+        if not accession:
+            raise FhirError("The study has no accession number to find its order by", remedy="Give the reason with --reason")
+        with FhirClient(options.orders) as client:
+            order = client.context(accession=accession)
+        if order.patient.patient_id != study.patient.patient_id:
+            raise FhirError("The order is for a patient with another ID", remedy="Check the accession number")
+    except FhirError as error:
+        words = f"The order of the study was not found, so its reason may be missing: {error.problem}."
+        return options.reason, (), (Flag("order-not-found", Severity.WARNING, words),)
+    known = {identifier.system for identifier in options.write.identifiers}
+    return options.reason or order.reason, tuple(i for i in order.identifiers if i.system not in known), ()
 
 
 def _context(study: Study, options: RunOptions) -> Context | None:

@@ -3,10 +3,15 @@
 import json
 import shutil
 
+import httpx
+import pydicom
 import pytest
 
 from braintumor.cli import main
+from braintumor.fhir import BASE_SYSTEM
+from braintumor.nouns import ABHA
 from braintumor.report.versions import ReportFolder
+from braintumor.study import read
 from deploy.dev.fhir_server import FhirServer, missing
 
 PASSPHRASE = "a passphrase"
@@ -82,8 +87,6 @@ def test_wrong_passphrase_expired_or_missing_key_leave_a_draft(out, monkeypatch,
 
 
 def test_the_final_pdf_in_dicom_is_the_signed_one(out):
-    import pydicom
-
     assert approve(out) == 0
     dataset = pydicom.dcmread(out / "report" / "v0002.dcm")
     assert dataset.EncapsulatedDocument[: dataset.EncapsulatedDocumentLength] == (out / "report" / "v0002.pdf").read_bytes()
@@ -114,3 +117,29 @@ def test_wrong_usage(dicom_study, tmp_path):
     assert call("run", dicom_study, "-o", tmp_path / "a", "--language", "xx") == 2
     assert call("run", dicom_study, "-o", tmp_path / "a", "--abha", "123") == 2
     assert call("report", "show", tmp_path) == 10
+
+
+def test_the_order_on_a_fhir_server_gives_reason_and_identifiers(dicom_study, tmp_path, capsys):
+    reason = missing()
+    if reason:
+        pytest.skip(reason)
+    patient = read(dicom_study).patient
+    system = f"{BASE_SYSTEM}/sid/patient-id"
+    numbers = [{"system": system, "value": patient.patient_id}, {"system": ABHA, "value": "12-3456-7890-1234"}]
+    ordered = shutil.copytree(dicom_study, tmp_path / "study")
+    for path in ordered.rglob("*.dcm"):
+        dataset = pydicom.dcmread(path)
+        dataset.AccessionNumber = "ACC-1"
+        dataset.save_as(path)
+    with FhirServer() as server:
+        found = httpx.post(f"{server.url}/Patient", json={"resourceType": "Patient", "identifier": numbers}).json()
+        order = {"resourceType": "ServiceRequest", "status": "active", "intent": "order", "identifier": [{"value": "ACC-1"}]}
+        order |= {"subject": {"reference": f"Patient/{found['id']}"}, "reasonCode": [{"text": "Glioma, follow-up"}]}
+        httpx.post(f"{server.url}/ServiceRequest", json=order).raise_for_status()
+        assert call("run", ordered, "-o", tmp_path / "out", "--order", server.url) == 0
+        assert call("run", dicom_study, "-o", tmp_path / "other", "--order", server.url) == 0
+    report = ReportFolder(tmp_path / "out" / "report").latest()
+    assert report.findings.request.reason == "Glioma, follow-up"
+    assert [one.value for one in report.identifiers] == ["12-3456-7890-1234"]
+    codes = {flag.code for flag in ReportFolder(tmp_path / "other" / "report").latest().findings.flags}
+    assert "order-not-found" in codes

@@ -73,6 +73,14 @@ def run(
     reason: Annotated[
         str, typer.Option(help="Why the study was ordered, in the referrer's words.", rich_help_panel="The report")
     ] = "",
+    order: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            help="FHIR server to ask why the study was ordered, by its accession number.",
+            rich_help_panel="The report",
+        ),
+    ] = "",
     language: Annotated[
         str, typer.Option(help="Languages of the report, the first one leads.", rich_help_panel="The report")
     ] = ",".join(LANGUAGES),
@@ -103,6 +111,7 @@ def run(
         priors=tuple(prior or ()),
         notes=tuple(notes or ()),
         reason=reason,
+        orders=order,
     )
     with console.stages() as progress:
         results = pipeline.run(source, output, options, progress)

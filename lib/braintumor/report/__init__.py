@@ -1,7 +1,7 @@
 """Facts, what is said of them in each language, pictures, and one PDF that is read in a minute."""
 
 from braintumor.report.document import dump, findings_sha256, load, read
-from braintumor.report.draft import LANGUAGES, draft, provenance_of
+from braintumor.report.draft import LANGUAGES, accession_of, draft, provenance_of
 from braintumor.report.figures import Picture, key_images, overview
 from braintumor.report.findings import find
 from braintumor.report.language import write
@@ -11,6 +11,7 @@ from braintumor.report.statements import state
 __all__ = [
     "LANGUAGES",
     "Picture",
+    "accession_of",
     "draft",
     "dump",
     "find",

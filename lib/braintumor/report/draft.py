@@ -100,6 +100,11 @@ def draft(
     )
 
 
+def accession_of(study: Study) -> str:
+    """The study's accession number; '' where it has none."""
+    return _header(study.reference).get("AccessionNumber", "") if study.kind == "dicom" else ""
+
+
 def _reference(study: Study, derived: tuple[StoredSeries, ...]) -> StudyReference:
     header = _header(study.reference) if study.kind == "dicom" else {}
     return StudyReference(
