@@ -232,6 +232,15 @@ def _segmented_series(study: Study, seg: Dataset) -> Series:
 
 def _observers(author: Author, context: ResultContext) -> ObservationContext:
     """TID 1001: this software, and the person who drew or corrected the mask if one did."""
+    person = None
+    if author.kind == "human":
+        name = hd.sr.PersonObserverIdentifyingAttributes(name=person_name(author.name))
+        person = ObserverContext(codes.DCM.Person, name)
+    return ObservationContext(person, observing_device(context))
+
+
+def observing_device(context: ResultContext) -> ObserverContext:
+    """TID 1004: this software."""
     device = hd.sr.DeviceObserverIdentifyingAttributes(
         uid=context.device_uid,
         name=PRODUCT,
@@ -239,11 +248,7 @@ def _observers(author: Author, context: ResultContext) -> ObservationContext:
         model_name=context.model_name,
         serial_number=context.serial_number,
     )
-    person = None
-    if author.kind == "human":
-        name = hd.sr.PersonObserverIdentifyingAttributes(name=person_name(author.name))
-        person = ObserverContext(codes.DCM.Person, name)
-    return ObservationContext(person, ObserverContext(codes.DCM.Device, device))
+    return ObserverContext(codes.DCM.Device, device)
 
 
 def algorithm_parameters(author: Author) -> list[str]:

@@ -43,11 +43,8 @@ def trend_points(timeline: Timeline) -> tuple[TrendPoint, ...]:
 
 
 def _region(before: Estimate, now: Estimate, change: Change) -> RegionChange:
-    if not change.measurable:
-        direction = Direction.UNCHANGED
-    else:
-        direction = Direction.GROWN if change.ml.value > 0 else Direction.SHRUNK
-    return RegionChange(before, now, change.ml, change.percent, direction)
+    went = Direction.GROWN if change.ml.value > 0 else Direction.SHRUNK
+    return RegionChange(before, now, change.ml, change.percent, went if change.measurable else Direction.UNCHANGED)
 
 
 def _lesions(timeline: Timeline) -> list[LesionChange]:

@@ -14,7 +14,6 @@ from highdicom.sr import (
     MeasurementReport,
     MeasurementsAndQualitativeEvaluations,
     ObservationContext,
-    ObserverContext,
     QualitativeEvaluation,
     ReferencedSegment,
     SourceSeriesForSegmentation,
@@ -30,7 +29,7 @@ from braintumor import labels
 from braintumor.labels import Code, Region
 from braintumor.nouns import Appearance, Estimate, LesionState, Track
 from braintumor.results.common import PRODUCT, dicom_code, nameless, read_header, stamp
-from braintumor.results.sr import MILLILITRE, MR_BRAIN, RANO, VOLUME, Group, algorithm_parameters, comments
+from braintumor.results.sr import MILLILITRE, MR_BRAIN, RANO, VOLUME, Group, algorithm_parameters, comments, observing_device
 from braintumor.track.change import Change, change_between, days_between
 from braintumor.track.dicom.codes import (
     CHANGE_CATEGORY,
@@ -240,14 +239,7 @@ class _Groups:
 
 def _observer(context: TrackContext) -> ObservationContext:
     """TID 1001: this software; whoever drew a visit's mask is in that visit's own report."""
-    device = hd.sr.DeviceObserverIdentifyingAttributes(
-        uid=context.device_uid,
-        name=PRODUCT,
-        manufacturer_name=context.manufacturer,
-        model_name=context.model_name,
-        serial_number=context.serial_number,
-    )
-    return ObservationContext(observer_device_context=ObserverContext(codes.DCM.Device, device))
+    return ObservationContext(observer_device_context=observing_device(context))
 
 
 def _course(state: LesionState | None) -> list[QualitativeEvaluation] | None:
