@@ -16,7 +16,7 @@ from braintumor import report as report_stage
 from braintumor.errors import InputNotFoundError, NewerVersionError, NotInstalledError
 from braintumor.jobs import Job, Jobs
 from braintumor.jobs import Report as Progress
-from braintumor.nouns import Report, Section, Status
+from braintumor.nouns import Findings, Measurements, Report, Section, Status
 from braintumor.report import editing
 from braintumor.report.versions import ReportFolder
 from braintumor.results.common import ResultContext
@@ -221,7 +221,7 @@ class Reports:
         return self._state / study_uid
 
 
-def _sources(visit: Visit, found: Any, measured: Any) -> Sources:
+def _sources(visit: Visit, found: Findings, measured: Measurements) -> Sources:
     created = _now()
     context = ResultContext.of(visit.study, visit.segmentation, created.astimezone().replace(tzinfo=None))
     provenance = report_stage.provenance_of(visit.study, visit.segmentation, created)
