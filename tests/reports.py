@@ -272,7 +272,15 @@ def _series(name: str, sequence: Sequence) -> StoredSeries:
 def _technique(name: str, present: tuple[Sequence, ...], author: Author) -> Technique:
     reference = Sequence.T1CE if Sequence.T1CE in present else Sequence.FLAIR
     uses = {
-        each: SequenceUse(uid(name, each.value), "Series description", (1.0, 1.0, 1.0), "same-grid", None, 0.0, 0.0)
+        each: SequenceUse(
+            uid(name, each.value),
+            "Series description",
+            (1.0, 1.0, 1.0),
+            "reference" if each is reference else "same-grid",
+            None,
+            0.0,
+            0.0,
+        )
         for each in present
     }
     confidence = {} if author.kind == "human" else {Region.WT: 0.93, Region.TC: 0.9, Region.ET: 0.88}
@@ -354,7 +362,7 @@ def _response(category: Category, confirmation: Confirmation, change: float) -> 
         confirmation=confirmation,
         rule="Volume against baseline and nadir by the thresholds of RANO 2.0.",
         used={"baseline": "30.0 mL", "steroids": "unknown"},
-        missing=("steroid dose", "clinical status"),
+        missing=("corticosteroid dose", "clinical status"),
         caveats=("Within 12 weeks of radiotherapy pseudoprogression is possible.",),
         change_from_baseline=change,
         change_from_nadir=change,

@@ -150,7 +150,7 @@ def test_rano() -> None:
     assert parts["rano-confirmation"]["valueCodeableConcept"]["coding"][0]["code"] == "confirmation-pending"
     notes = " ".join(note["text"] for note in found["note"])
     assert "not a diagnosis" in notes
-    assert "Not given: steroid dose, clinical status" in notes
+    assert "Not given: corticosteroid dose, clinical status" in notes
 
 
 def test_rano_that_could_not_be_assessed_says_why() -> None:

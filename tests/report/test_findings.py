@@ -28,6 +28,8 @@ from braintumor.nouns import (
 from braintumor.report import find, state, write
 from braintumor.report.findings import gather_flags
 from braintumor.report.language import Language, languages
+from braintumor.report.statements import Term
+from braintumor.track.rano import LesionSize, TimePoint, assess
 
 
 def texts(findings, section, code="en"):
@@ -135,7 +137,7 @@ def test_missing_sequence_and_registration_are_told_with_their_figures(moved_sta
     technique = texts(findings, Section.TECHNIQUE)
     assert technique[:2] == [
         "3 MR sequences were used: T1, T1ce and FLAIR.",
-        "T2 was not available; the mask is less reliable without.",
+        "T2 was not available; the mask is less reliable without it.",
     ]
     assert "FLAIR was moved rigidly onto T1ce, by 3.4\u00a0mm and 1.7 degrees." in technique
     assert "Add T2 to the protocol of the next study." in texts(findings, Section.RECOMMENDATIONS)
@@ -147,7 +149,7 @@ def test_one_sequence_alone(make):
     findings = find(*make(drop=(Sequence.T1CE, Sequence.T1, Sequence.T2)))
     assert texts(findings, Section.TECHNIQUE)[:2] == [
         "One MR sequence was used: FLAIR.",
-        "T1, T1ce and T2 were not available; the mask is less reliable without.",
+        "T1, T1ce and T2 were not available; the mask is less reliable without them.",
     ]
     assert texts(findings, Section.TECHNIQUE, "hi")[0] == "एक MR सीक्वेंस का उपयोग किया गया: FLAIR।"
 
@@ -181,6 +183,16 @@ def test_what_the_response_depends_on_is_asked_for(followed):
     inputs = "date of the baseline scan and end of radiotherapy"
     wanted = f"Give what the images do not show and the response category depends on: {inputs}."
     assert wanted in texts(followed, Section.RECOMMENDATIONS)
+
+
+def test_whatever_rano_may_lack_has_a_word_in_every_language():
+    points = [TimePoint(date(2024, month, 1), (LesionSize("a", 30.0, 20.0, 9.0 * month),)) for month in (1, 2, 3)]
+    missing = {words for assessment in assess(points) for words in assessment.missing}
+    missing |= {words for assessment in assess([replace(p, lesions=()) for p in points]) for words in assessment.missing}
+    assert len(missing) > 2
+    for code in languages():
+        for words in missing:
+            assert Term("input", words.split("(")[0].strip().replace(" ", "-")) in Language(code).glossary
 
 
 @pytest.mark.parametrize("kind", ["grown", "shrunk", "unchanged"])

@@ -87,10 +87,10 @@ def test_every_kind_of_the_verifier_has_a_class():
 
 def test_a_good_model_is_accepted_throughout(reports, references):
     for row in measure(reports, Scripted(), references, variant="plain/1", when=NOW, **CHECKS):
-        assert row.sentences == row.answered == row.accepted_first == row.accepted == 58
+        assert row.sentences == row.answered == row.accepted_first == row.accepted == 55
         assert row.mistakes == {}
         assert row.compliant == row.cases == 3
-        assert row.referenced == 32
+        assert row.referenced == 29  # of 32: sentences that say the same in every report are not given
         assert row.report == row.model
 
 
@@ -137,7 +137,7 @@ def test_the_benchmark_runs_over_http_and_prints_a_table(monkeypatch, capsys, tm
     (row,) = json.loads(output.read_text())["variants"]
     assert row["variant"] == "plain/1"
     assert row["compliant"] == 3
-    assert row["accepted"] + row["mistakes"].get("hallucination", 0) == 58
+    assert row["accepted"] + row["mistakes"].get("hallucination", 0) == 55
 
 
 def test_references_are_read_as_written(tmp_path):

@@ -248,7 +248,8 @@ def _quality(runs: Sequence[_Run], code: str, references: Sequence[Reference], v
     first = {(run.case, key): run.recorder.first[code, key] for run, key in given if (code, key) in run.recorder.first}
     accepted = {(run.case, key) for run, key in given if _line(run.after, code, key).origin is Origin.MODEL}
     known = {run.case: run for run in runs}
-    used = [reference for reference in references if reference.case in known]
+    asked = {(run.case, key) for run, key in given}
+    used = [reference for reference in references if (reference.case, reference.key) in asked]
 
     def scored(text_of: Callable[[_Run, Key], str]) -> Scores:
         return scores([text_of(known[r.case], r.key) for r in used], [r.reference for r in used], code)

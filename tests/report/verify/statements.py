@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import date
 
 from braintumor.nouns import Findings, Section
@@ -186,17 +185,7 @@ STATEMENTS: dict[str, Statement] = {
 
 def findings_of_reports() -> dict[str, Findings]:
     """Findings of the synthetic reports by the report's name."""
-    return {name: _as_rano_says(make().findings) for name, make in FACTORIES.items()}
-
-
-def _as_rano_says(findings: Findings) -> Findings:
-    """Missing inputs by the names that `braintumor.track.rano` gives them: the glossary has no others."""
-    comparison = findings.comparison
-    if comparison is None or comparison.response is None:
-        return findings
-    missing = tuple(words.replace("steroid dose", "corticosteroid dose") for words in comparison.response.missing)
-    missing = tuple(words.replace("corticocortico", "cortico") for words in missing)
-    return replace(findings, comparison=replace(comparison, response=replace(comparison.response, missing=missing)))
+    return {name: make().findings for name, make in FACTORIES.items()}
 
 
 def of_reports() -> tuple[Statement, ...]:

@@ -3,8 +3,14 @@ cldr-locale = en_GB
 unit-locale = en
 unit-length = short
 unit-mm2 = { $number } mm²
-unit-year = { $number } years
-unit-degree = { $number } degrees
+unit-year = { $number } { $value ->
+    [one] year
+   *[other] years
+}
+unit-degree = { $number } { $value ->
+    [one] degree
+   *[other] degrees
+}
 language-name = English
 
 ## Glossary
@@ -78,7 +84,10 @@ sequences-used = { $count ->
 sequences-missing = { $sequences } { $count ->
     [one] was
    *[other] were
-} not available; the mask is less reliable without.
+} not available; the mask is less reliable without { $count ->
+    [one] it
+   *[other] them
+}.
 aligned-same-grid = { $sequences } arrived on the grid of { $reference }; no registration was needed.
 aligned-same-frame = { $sequences } agreed with { $reference } by { $count ->
     [one] its header

@@ -54,7 +54,7 @@ class Language:
         self._bundle.add_resource(FluentResource((FOLDER / f"{code}.ftl").read_text("utf-8")))
         self.locale = Locale.parse(self.words("cldr-locale"))
 
-    def words(self, message: str, **arguments: str | int) -> str:
+    def words(self, message: str, **arguments: str | float) -> str:
         """A message with ready-made arguments; for headings and captions.
 
         Raises
@@ -99,7 +99,7 @@ class Language:
     def with_unit(self, number: str, unit: str, value: float = 2.0) -> str:
         """A formatted number, or several such as '30.1 x 22.4', with a unit in the form that `value` asks for."""
         if self.has(f"unit-{unit}"):
-            return self.words(f"unit-{unit}", number=number)
+            return self.words(f"unit-{unit}", number=number, value=value)
         return self._unit_pattern(unit, value).replace("{0}", number)
 
     def _unit_pattern(self, unit: str, value: float) -> str:

@@ -48,6 +48,8 @@ def kept_because(statement: Statement) -> str:
         return "it holds words that are not ours and stay word for word"
     if any(isinstance(value, date) for value in statement.arguments.values()):
         return "it holds a date, and dates of visits can tell who the patient is"
+    if not statement.arguments:
+        return "it says the same in every report, and roles exchanged in it could not be noticed"
     return ""
 
 
