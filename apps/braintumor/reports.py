@@ -62,8 +62,10 @@ class Signing:
 class Reports:
     """The reports of the archive's studies."""
 
-    def __init__(self, studies: Studies, tracking: Tracking, jobs: Jobs, state: Path, signing: Signing = Signing()) -> None:
-        self._studies, self._tracking, self._jobs, self._signing = studies, tracking, jobs, signing
+    def __init__(
+        self, studies: Studies, tracking: Tracking, jobs: Jobs, state: Path, signing: Signing = Signing(), fhir: str = ""
+    ) -> None:
+        self._studies, self._tracking, self._jobs, self._signing, self.fhir = studies, tracking, jobs, signing, fhir
         self._state = state / "reports"
         self._state.mkdir(parents=True, exist_ok=True)
 
@@ -164,6 +166,31 @@ class Reports:
             return {"version": done.report.version}
 
         return self._jobs.submit("archive", study_uid, work, key=f"archive report {done.report.uid} {done.report.version}")
+
+    def send(self, study_uid: str) -> Job:
+        """A job that sends the final report to the FHIR server; sent twice it changes nothing.
+
+        Raises
+        ------
+        InputNotFoundError
+            If no FHIR server was set up.
+        FinalReportError
+            If the newest version is a draft.
+        """
+        if not self.fhir:
+            raise InputNotFoundError("No FHIR server is set up", remedy="Start this server with --conf fhir URL")
+        from braintumor.fhir import FhirClient, bundle
+        from braintumor.report.approval import final
+
+        done = final(self.folder(study_uid))
+
+        def work(progress: Progress) -> Mapping[str, Any]:
+            progress("send", 0.0)
+            with FhirClient(self.fhir) as client:
+                receipt = client.send(bundle(done.report, pdf=done.pdf))
+            return {"version": done.report.version, "resources": len(receipt.entries)}
+
+        return self._jobs.submit("send", study_uid, work, key=f"send report {done.report.uid} {done.report.version}")
 
     def is_fresh(self, study_uid: str) -> bool:
         """Whether the report's facts are of the images and the mask as they are now."""

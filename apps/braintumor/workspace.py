@@ -45,6 +45,8 @@ class Settings:
     signing
         Key for final reports (``signing_key``, a PKCS#12 file; ``signing_passphrase_file``, or the variable
         ``BRAINTUMOR_KEY_PASSPHRASE``) and the place that signatures name (``signing_place``).
+    fhir
+        FHIR R4 server that final reports are sent to on request; '' for none. Its token: ``BRAINTUMOR_FHIR_TOKEN``.
     """
 
     studies: str
@@ -56,6 +58,7 @@ class Settings:
     user: str = ""
     password: str = ""
     signing: Signing = field(default_factory=Signing)
+    fhir: str = ""
 
     @classmethod
     def of(cls, studies: str, conf: Mapping[str, str]) -> Settings:
@@ -74,6 +77,7 @@ class Settings:
             steps=_count("steps", value("steps", "200")),
             user=value("dicomweb_user") or os.environ.get("MONAI_LABEL_DICOMWEB_USERNAME", ""),
             signing=Signing(_path(value("signing_key")), _path(value("signing_passphrase_file")), value("signing_place")),
+            fhir=value("fhir"),
             password=value("dicomweb_password") or os.environ.get("MONAI_LABEL_DICOMWEB_PASSWORD", ""),
         )
 
@@ -108,7 +112,7 @@ class Workspace:
         self.masks = Masks(self.studies, self.registry, self.jobs, settings.state, settings.engine)
         self.labels = Labels(self.studies, self.masks, settings.state)
         self.tracking = Tracking(self.studies, self.masks, self.labels, self.jobs, settings.state)
-        self.reports = Reports(self.studies, self.tracking, self.jobs, settings.state, settings.signing)
+        self.reports = Reports(self.studies, self.tracking, self.jobs, settings.state, settings.signing, settings.fhir)
         self.learning = Learning(self, settings.state / "training")
 
     def close(self) -> None:

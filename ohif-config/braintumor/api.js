@@ -82,6 +82,7 @@ export const editReport = (uid, language, section, change) =>
 export const approveReport = (uid, approval) => post(`${reportPath(uid)}/approve`, approval);
 export const amendReport = (uid, amendment) => post(`${reportPath(uid)}/amend`, amendment);
 export const archiveReport = uid => post(`${reportPath(uid)}/archive`);
+export const sendReport = uid => post(`${reportPath(uid)}/fhir`);
 export const reportPdf = uid => `${ROOT}${reportPath(uid)}.pdf`;
 export const reportPicture = (uid, name, version) => `${ROOT}${reportPath(uid)}/pictures/${encodeURIComponent(name)}?version=${version}`;
 export const cancelJob = id => json(`/jobs/${encodeURIComponent(id)}`, { method: 'DELETE' });

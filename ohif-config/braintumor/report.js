@@ -106,6 +106,7 @@ function header(report, isDraft) {
       h('a', { className: 'button', href: api.reportPdf(study), target: '_blank', rel: 'noopener' }, 'PDF'),
       isDraft && h('button', { className: 'primary', onclick: named(who => approve(report, who)) }, 'Approve and sign'),
       !isDraft && h('button', { onclick: named(who => amend(who)) }, 'Amend'),
+      !isDraft && report.sendable && h('button', { onclick: send }, 'Send to the record'),
       !isDraft && h('button', { onclick: archive }, 'Store in the archive')
     )
   );
@@ -136,6 +137,12 @@ const archive = () =>
   attempt('Storing in the archive …', async () => {
     say();
     await api.follow(await api.archiveReport(study), () => {});
+  });
+
+const send = () =>
+  attempt('Sending to the record …', async () => {
+    say();
+    await api.follow(await api.sendReport(study), () => {});
   });
 
 function side(report) {

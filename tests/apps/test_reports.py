@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import httpx
 import pydicom
 import pytest
 
 from apps.braintumor.reports import Signing
 from braintumor import phantom
 from braintumor.signing import verify
+from deploy.dev.fhir_server import FhirServer, missing
 from tests.apps.served import facts_of, running
 from tests.signing.identities import PASSPHRASE, make_test_identity
 
@@ -92,6 +94,25 @@ def test_a_report_goes_from_draft_to_final_and_on(server):
     again = server.client.post(f"{server.url}/amend", json={"by": "Dr B. Sen", "reason": "second reading"}).json()
     assert (again["status"], again["version"]) == ("draft", 4)
     assert list(dict.fromkeys(e["action"] for e in again["history"])) == ["made", "edited", "approved", "amended"]
+
+
+def test_a_final_report_is_sent_to_the_fhir_server_that_is_set_up(server, monkeypatch):
+    reason = missing()
+    if reason:
+        pytest.skip(reason)
+    reports = server.client.app.state.workspace.reports
+    answer = server.client.post(f"{server.url}/fhir")
+    assert (answer.status_code, "FHIR server" in answer.json()["detail"]) == (404, True)
+    with FhirServer() as fhir:
+        monkeypatch.setattr(reports, "fhir", fhir.url)
+        assert server.client.post(f"{server.url}/fhir").status_code == 409  # a draft
+        version = server.client.get(server.url).json()["version"]
+        approved = server.client.post(f"{server.url}/approve", json={"version": version, "by": "Dr A. Rao"})
+        assert approved.json()["sendable"] is True
+        for _ in range(2):
+            job = server.wait(server.client.post(f"{server.url}/fhir").json())
+            assert job["state"] == "completed", job
+        assert httpx.get(f"{fhir.url}/DiagnosticReport?_summary=count").json()["total"] == 1
 
 
 def test_a_new_mask_makes_a_new_draft_and_keeps_the_history(server):

@@ -52,6 +52,11 @@ def test_the_draft_is_shown_in_both_languages(out, capsys):
     assert json.loads(capsys.readouterr().out)["identifiers"][0]["value"] == "12-3456-7890-1234"
 
 
+def test_the_manifest_holds_nothing_of_the_referral(out):
+    assert "Follow-up" not in (out / "result.json").read_text()
+    assert "clinical-information" not in (out / "result.json").read_text()
+
+
 def test_edit_approve_amend_and_what_is_refused(out, tmp_path, capsys):
     words = tmp_path / "impression.txt"
     words.write_text("Seen and agreed.\n")

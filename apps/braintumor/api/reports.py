@@ -10,8 +10,9 @@ from pydantic import BaseModel, Field
 
 from apps.braintumor.api.views import of_job, of_report
 from apps.braintumor.api.work import Work
+from apps.braintumor.workspace import Workspace
 from braintumor.errors import InputNotFoundError
-from braintumor.nouns import Section
+from braintumor.nouns import Report, Section
 
 router = APIRouter(prefix="/api/studies", tags=["reports"])
 
@@ -49,32 +50,38 @@ def make(work: Work, study: str) -> dict[str, Any]:
 @router.get("/{study}/report")
 def read(work: Work, study: str) -> dict[str, Any]:
     """The newest version; `fresh` is false when a mask or an image has changed since."""
-    return of_report(work.reports.folder(study).latest(), fresh=work.reports.is_fresh(study))
+    return _shown(work, study, work.reports.folder(study).latest())
 
 
 @router.put("/{study}/report/{language}/{section}")
 def edit(work: Work, study: str, language: str, section: Section, change: Edit) -> dict[str, Any]:
     """Change a section of a draft; the answer is the next version."""
     after = work.reports.edit(study, change.version, language, section, change.lines, who=change.by)
-    return of_report(after, fresh=work.reports.is_fresh(study))
+    return _shown(work, study, after)
 
 
 @router.post("/{study}/report/approve")
 def approve(work: Work, study: str, approval: Approval) -> dict[str, Any]:
     """Sign the draft and make it final, with the server's key."""
-    return of_report(work.reports.approve(study, approval.version, who=approval.by), fresh=work.reports.is_fresh(study))
+    return _shown(work, study, work.reports.approve(study, approval.version, who=approval.by))
 
 
 @router.post("/{study}/report/amend")
 def amend(work: Work, study: str, amendment: Annotated[Amendment, Body()]) -> dict[str, Any]:
     """Start a new draft from the final report, which stays as it is."""
-    return of_report(work.reports.amend(study, who=amendment.by, reason=amendment.reason), fresh=work.reports.is_fresh(study))
+    return _shown(work, study, work.reports.amend(study, who=amendment.by, reason=amendment.reason))
 
 
 @router.post("/{study}/report/archive", status_code=202)
 def archive(work: Work, study: str) -> dict[str, Any]:
     """Store the final report in the archive as Encapsulated PDF, beside the images."""
     return of_job(work.reports.archive(study))
+
+
+@router.post("/{study}/report/fhir", status_code=202)
+def send(work: Work, study: str) -> dict[str, Any]:
+    """Send the final report to the hospital's FHIR server; a new version updates what was sent before."""
+    return of_job(work.reports.send(study))
 
 
 @router.get("/{study}/report.pdf", response_class=Response)
@@ -91,3 +98,7 @@ def picture(work: Work, study: str, name: str) -> Response:
         if image.name == name:
             return Response(folder.picture_data(image), media_type="image/png", headers={"Cache-Control": "no-store"})
     raise InputNotFoundError("The report has no such picture", remedy="Ask for one that the report names")
+
+
+def _shown(work: Workspace, study: str, report: Report) -> dict[str, Any]:
+    return of_report(report, fresh=work.reports.is_fresh(study), sendable=bool(work.reports.fhir))

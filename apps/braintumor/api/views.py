@@ -82,7 +82,7 @@ def region_table() -> list[dict[str, Any]]:
     return [{"name": region.value, "title": REGION_NAMES[region], "labels": list(values_of(region))} for region in Region]
 
 
-def of_report(report: Report, *, fresh: bool) -> dict[str, Any]:
+def of_report(report: Report, *, fresh: bool, sendable: bool = False) -> dict[str, Any]:
     """A report for its page: text by section with one column per language, numbers, flags, pictures, history."""
     languages = [Language(code) for code in report.texts]
     approved = report.approved
@@ -92,6 +92,7 @@ def of_report(report: Report, *, fresh: bool) -> dict[str, Any]:
         "status": report.status.value,
         "approved": None if approved is None else {"by": approved.who, "when": approved.when.isoformat()},
         "fresh": fresh,
+        "sendable": sendable,
         "patient": {"name": person_name(report.patient.name), "id": report.patient.patient_id},
         "study_date": report.study.date.isoformat() if report.study.date else None,
         "languages": [{"code": one.code, "name": one.words("language-name")} for one in languages],

@@ -12,7 +12,7 @@ from typing import Any
 
 from braintumor import __version__
 from braintumor.measure import as_dict
-from braintumor.nouns import Case, Findings, Measurements, Segmentation, Study
+from braintumor.nouns import Case, Findings, Measurements, Section, Segmentation, Study
 from braintumor.report import write
 
 SCHEMA = "braintumor-result/1"
@@ -76,6 +76,7 @@ def build(
         "findings": [
             {"section": section.value, "text": line.text, "source": line.source}
             for section, lines in write(findings, "en").sections.items()
+            if section is not Section.CLINICAL  # age, referral and notes are patient data
             for line in lines
         ],
         "flags": [{"code": f.code, "severity": f.severity.value, "message": f.message} for f in findings.flags],
