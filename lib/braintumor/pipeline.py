@@ -16,8 +16,8 @@ from braintumor import segment as segment_stage
 from braintumor import study as study_stage
 from braintumor import track
 from braintumor.case import PrepareOptions
-from braintumor.errors import FhirError
-from braintumor.nouns import Case, Comparison, Context, Flag, Identifier, Results, Segmentation, Sequence, Severity, Study
+from braintumor.errors import FhirError, InputNotFoundError
+from braintumor.nouns import Comparison, Context, Flag, Identifier, Results, Sequence, Severity, Study
 from braintumor.results import WriteOptions
 from braintumor.segment import SegmentOptions
 from braintumor.segment.engines import AnyEngine
@@ -86,6 +86,7 @@ def run(source: str | Path, out: Path, options: RunOptions | None = None, progre
     """
     options = options or RunOptions()
     results_stage.check_output(out)  # before minutes of work, not after
+    _check_notes(options)
     timings: dict[str, float] = {}
 
     @contextmanager
@@ -98,6 +99,9 @@ def run(source: str | Path, out: Path, options: RunOptions | None = None, progre
 
     with stage("study"):
         study = study_stage.read(source, overrides=options.overrides)
+        earlier = [study_stage.read(prior) for prior in options.priors]
+        track.check_patients([study, *earlier], force=False)
+        track.check_different([study, *earlier])
     with stage("case"):
         case = case_stage.prepare(study, options.prepare, progress=lambda _step, share: progress("case", share))
     with stage("engine"):
@@ -107,7 +111,9 @@ def run(source: str | Path, out: Path, options: RunOptions | None = None, progre
     with stage("measure"):
         measurements = measure_stage.measure(segmentation, case.brain, case_id=case.case_id)
     with stage("findings"):
-        compared, flags = _compared(study, case, segmentation, engine, options, progress)
+        compared, flags = _compared(
+            track.Visit(study, case, segmentation, study.study_date), earlier, engine, options, progress
+        )
         reason, identifiers, doubts = _order(study, options)
         findings = report_stage.find(
             study,
@@ -125,14 +131,12 @@ def run(source: str | Path, out: Path, options: RunOptions | None = None, progre
 
 
 def _compared(
-    study: Study, case: Case, segmentation: Segmentation, engine: AnyEngine, options: RunOptions, progress: Progress
+    current: track.Visit, earlier: list[Study], engine: AnyEngine, options: RunOptions, progress: Progress
 ) -> tuple[Comparison | None, tuple[Flag, ...]]:
-    """What changed since the priors, and what was doubted on the way; the patients are checked before anything is segmented."""
-    if not options.priors:
+    """What changed since the priors, and what was doubted on the way."""
+    if not earlier:
         return None, ()
-    earlier = [study_stage.read(source) for source in options.priors]
-    track.check_patients([study, *earlier], force=False)
-    visits = [track.Visit(study, case, segmentation, study.study_date)]
+    visits = [current]
     for number, prior in enumerate(earlier):
         progress("findings", number / (len(earlier) + 1))
         prepared = case_stage.prepare(prior, options.prepare)
@@ -140,6 +144,15 @@ def _compared(
         visits.append(track.Visit(prior, prepared, found, prior.study_date))
     timeline = track.compare(visits)
     return track.comparison(timeline), timeline.flags
+
+
+def _check_notes(options: RunOptions) -> None:
+    """Refuse notes that are not there before minutes of work."""
+    for path in options.notes:
+        if not path.exists():
+            raise InputNotFoundError(
+                "The notes do not exist", remedy="Name a file or folder with the patient's notes", path=path
+            )
 
 
 def _order(study: Study, options: RunOptions) -> tuple[str, tuple[Identifier, ...], tuple[Flag, ...]]:

@@ -7,7 +7,9 @@ import httpx
 import pydicom
 import pytest
 
+from braintumor import phantom
 from braintumor.cli import main
+from braintumor.errors import PatientMismatchError
 from braintumor.fhir import BASE_SYSTEM
 from braintumor.nouns import ABHA
 from braintumor.report.versions import ReportFolder
@@ -116,6 +118,15 @@ def test_a_server_that_is_not_there_is_said_in_words(out, capsys):
     assert approve(out) == 0
     assert call("report", "send", out, "--fhir", "http://127.0.0.1:9") == 64
     assert "what to do" in capsys.readouterr().err
+
+
+def test_missing_notes_and_another_patients_study_are_refused_before_anything_is_segmented(dicom_study, tmp_path, capsys):
+    other = phantom.make(phantom.PhantomOptions(seed=8, spacing_mm=(4.0, 4.0, 4.0), skull=False))[0]
+    phantom.write_dicom(other, tmp_path / "other")
+    assert call("run", dicom_study, "-o", tmp_path / "a", "--notes", tmp_path / "nothing") == 10
+    assert call("run", dicom_study, "-o", tmp_path / "a", "--prior", tmp_path / "other") == PatientMismatchError.exit_code
+    assert "Segmenting" not in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
 
 
 def test_wrong_usage(dicom_study, tmp_path):

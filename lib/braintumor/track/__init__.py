@@ -6,7 +6,7 @@ from braintumor.track.register import Scan, align_visits
 from braintumor.track.stage import TrackOptions, VisitNotes, run, write
 from braintumor.track.table import as_dict, known_uids
 from braintumor.track.timeline import Event, Timeline, build, compare
-from braintumor.track.visits import Visit, check_patients
+from braintumor.track.visits import Visit, check_different, check_patients
 
 __all__ = [
     "Assessment",
@@ -24,6 +24,7 @@ __all__ = [
     "as_dict",
     "assess",
     "build",
+    "check_different",
     "check_patients",
     "compare",
     "comparison",
