@@ -232,3 +232,15 @@ def test_a_failure_tells_neither_prompt_nor_words_of_the_library(model, monkeypa
 def test_transformers_is_imported_only_where_a_folder_is_used():
     code = "import sys, braintumor.report.rewriting; sys.exit('transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_transformers_that_something_else_imported_before_does_no_harm():
+    lines = (
+        "import sys",
+        "from transformers.utils.import_utils import is_torchvision_available as there",
+        "there()",
+        "from braintumor.report.rewriting.local import hide_broken_torchvision",
+        "hide_broken_torchvision()",
+        "from transformers import LlamaConfig, LlamaForCausalLM",
+    )
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True, timeout=300)

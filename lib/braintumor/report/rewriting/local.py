@@ -139,12 +139,17 @@ def hide_broken_torchvision() -> None:
     """Keep transformers from importing a torchvision that cannot be imported.
 
     Where torchvision is installed, transformers imports it for text models too, and one that was built for another torch would
-    take them down with it. To be called before transformers is imported.
+    take them down with it. Something else may have imported transformers before, and then it remembers having seen torchvision.
     """
     try:
         importlib.import_module("torchvision")
     except Exception:  # noqa: BLE001  # torch answers a foreign extension with RuntimeError, the loader with OSError
         sys.modules["torchvision"] = None  # type: ignore[assignment]  # means: there is none
+        seen = sys.modules.get("transformers.utils.import_utils")
+        for name in ("is_torchvision_available", "is_torchvision_v2_available"):
+            forget = getattr(getattr(seen, name, None), "cache_clear", None)
+            if forget is not None:
+                forget()
 
 
 def _load(folder: Path) -> tuple[Any, Any]:
