@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from benchmarks.machine import facts
 from braintumor.report.verify import check
 from tests.report.verify.corruption import corrupt
-from tests.report.verify.suite import CODES, Sentence, by_hand, fresh, ours, paraphrases, with_text
+from tests.report.verify.suite import CODES, Sentence, blind, by_hand, fresh, ours, paraphrases, with_text
 
 SEED = 20260301
 PER_SORT = 40
@@ -109,6 +109,7 @@ def main() -> None:
         _halves(code, paraphrases(code), "good paraphrases", good=True, **options)
         if not words.tuning:
             _print(f"{code}, good paraphrases, written afterwards", judged(fresh(code)), good=True, classes=True)
+            _print(f"{code}, good paraphrases, written blind", judged(blind(code)), good=True, classes=True)
         _print(f"{code}, our own sentences", judged(ours(code)), good=True, classes=True)
     print(f"\n{time.perf_counter() - started:.0f} s")
     for key, value in facts().items():

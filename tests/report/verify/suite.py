@@ -49,6 +49,11 @@ def fresh(code: str) -> Iterator[Sentence]:
     return paraphrases(code, "fresh")
 
 
+def blind(code: str) -> Iterator[Sentence]:
+    """Further ones by a writer who saw neither the verifier nor the other suites."""
+    return paraphrases(code, "blind")
+
+
 def paraphrases(code: str, name: str = "paraphrases") -> Iterator[Sentence]:
     """Sentences that say what their statement says; those made from one pattern are all in one half."""
     for line in _lines(f"{name}.{code}.txt"):

@@ -88,6 +88,7 @@ def test_another_way_to_write_the_same_is_accepted(name, code, text):
         ("prior", "en", "Compared with a study 92 days before 1 March 2024.", Kind.ORDER),
         ("change-grown", "en", "The whole tumour has grown by 14.8 mL (49%), from 45.2 mL to 30.4 mL.", Kind.ORDER),
         ("change-grown", "hi", "सम्पूर्ण ट्यूमर अब 30.4 मिली है, पहले 45.2 मिली था; 14.8 मिली (49%) की वृद्धि।", Kind.ORDER),
+        ("change-grown", "hi", "सम्पूर्ण ट्यूमर 45.2 मिली (49%) बढ़ा है: 30.4 मिली से 14.8 मिली।", Kind.ORDER),
         ("volume-of", "en", "The whole tumour has 44.1 mL by voxel count and 45.2 mL by Simpson's rule.", Kind.ORDER),
         ("aligned-rigid", "en", "T1ce was moved rigidly onto FLAIR, by 3.4 mm and 1.7 degrees.", Kind.ORDER),
         ("lesion-count", "en", "3 separate lesions were probably segmented.", Kind.CERTAINTY),

@@ -80,6 +80,9 @@ def _times(theirs: Reading, roles: Roles, statement: Statement, lexicon: Lexicon
             yield Problem(Kind.ORDER, f"'{words}' stands beside the wrong number")
         if not hit.found and hit.cue.binds == "near" and "before" in hit.cue.roles and "direction" in _beside(theirs, hit):
             yield Problem(Kind.ORDER, f"'{words}' makes it unclear which visit is meant")
+    volumes = [i for i in sorted(roles.of) if roles.of[i] in _TIMES]
+    if volumes and roles.of[volumes[0]] != "ml" and roles.of.get(volumes[0] + 2) == "percent":
+        yield Problem(Kind.ORDER, "the percentage stands behind a volume as if that were the change")
     clear = {role for hit in hits if hit.right for role in _clear(theirs, hit, bearers)}
     clear |= {role for i, role in roles.of.items() if theirs.items[i].sign}
     said = {n: a for n, a in statement.arguments.items() if n in _TIMES and n in roles.of.values()}

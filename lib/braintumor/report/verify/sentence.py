@@ -120,7 +120,7 @@ def _answers(theirs: Reading) -> bool:
     items = theirs.items
     for at, item in enumerate(items):
         alone = at == 0 or items[at - 1].sort is Sort.MARK
-        if "neg" in item.concepts and alone and (at + 1 == len(items) or items[at + 1].sort is Sort.MARK):
+        if item.concepts == ("neg",) and alone and (at + 1 == len(items) or items[at + 1].sort is Sort.MARK):
             return True
     return False
 
