@@ -62,7 +62,7 @@ def _table(title: str, total: Mapping[Topic, Counter[str]]) -> None:
     whole: Counter[str] = Counter()
     for counts in total.values():
         whole.update(counts)
-    for label, counts in [*((t.title, c) for t, c in total.items()), ("all", whole)]:
+    for label, counts in [*((t.value, c) for t, c in total.items()), ("all", whole)]:
         print(f"{label:<42} {_share(counts['right'], counts['shown']):>18} {_share(counts['found'], counts['wanted']):>18}")
 
 

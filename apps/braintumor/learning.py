@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from braintumor.errors import BusyError, NoLabelsError, SubmissionError, UnknownJobError
 from braintumor.files import write_json
-from braintumor.jobs import Report, Urgency
+from braintumor.jobs import Progress, Urgency
 from braintumor.labels import Region
 from braintumor.learn import (
     Candidate,
@@ -216,7 +216,7 @@ class Learning:
                 key = f"score {self._work.masks.key(entry)} {methods}"
                 self._work.jobs.submit("score", entry.uid, work, key=key, urgency=Urgency.BACKGROUND)
 
-    def _compute(self, entry: StudyEntry, methods: tuple[str, ...], report: Report) -> None:
+    def _compute(self, entry: StudyEntry, methods: tuple[str, ...], report: Progress) -> None:
         case = self._work.studies.prepared(entry.uid, report).case
         before = self._scores(entry) or Scores()
         found = score(case, self._work.masks.engine(), methods, check=lambda: report("score", 0.5))

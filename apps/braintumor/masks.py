@@ -18,7 +18,7 @@ from braintumor import measure as measure_stage
 from braintumor.errors import InputNotFoundError
 from braintumor.files import write_json
 from braintumor.geometry import Affine, Grid
-from braintumor.jobs import Job, Jobs, Report, Urgency
+from braintumor.jobs import Job, Jobs, Progress, Urgency
 from braintumor.labels import Region, values_of
 from braintumor.learn.scores import around
 from braintumor.measure.table import as_dict
@@ -101,7 +101,7 @@ class Masks:
         """Read the study in the background, so that it is there when *Segment* is pressed."""
         if not self._studies.is_prepared(study_uid):
 
-            def work(report: Report) -> None:
+            def work(report: Progress) -> None:
                 self._studies.prepared(study_uid, report)
                 self.engine()
 
@@ -145,12 +145,12 @@ class Masks:
             self._hold(key, found)
         return found
 
-    def made(self, study_uid: str, report: Report) -> Record:
+    def made(self, study_uid: str, report: Progress) -> Record:
         """What the served model says of a study, asked now if it was not before; for work that is a job already."""
         version = self._registry.current()  # once: another may be published meanwhile
         return self._load(self._key(study_uid, version)) or self._make(study_uid, version, report)
 
-    def _segment(self, study_uid: str, report: Report) -> Mapping[str, Any]:
+    def _segment(self, study_uid: str, report: Progress) -> Mapping[str, Any]:
         record = self.made(study_uid, report)
         return {
             "measurements": record.measurements,
@@ -158,7 +158,7 @@ class Masks:
             "flags": [asdict(flag) for flag in record.flags],
         }
 
-    def _make(self, study_uid: str, version: Version, report: Report) -> Record:
+    def _make(self, study_uid: str, version: Version, report: Progress) -> Record:
         key = self._key(study_uid, version)
         prepared = self._studies.prepared(study_uid, report)
         report("engine", 0.0)

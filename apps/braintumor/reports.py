@@ -14,8 +14,7 @@ from apps.braintumor.tracking import Tracking
 from braintumor import measure as measure_stage
 from braintumor import report as report_stage
 from braintumor.errors import InputNotFoundError, NewerVersionError, NotInstalledError
-from braintumor.jobs import Job, Jobs
-from braintumor.jobs import Report as Progress
+from braintumor.jobs import Job, Jobs, Progress
 from braintumor.nouns import Findings, Measurements, Report, Section, Status
 from braintumor.report import editing
 from braintumor.report.versions import ReportFolder

@@ -18,7 +18,7 @@ from braintumor import study as study_stage
 from braintumor.errors import InputNotFoundError, SubmissionError
 from braintumor.files import write_json
 from braintumor.geometry import Affine, Grid
-from braintumor.jobs import Report
+from braintumor.jobs import Progress
 from braintumor.nouns import REFERENCE_ORDER, Case, Flag, Sequence, Series, Severity, Study
 from braintumor.store import SeriesEntry, StudyEntry, StudyStore
 
@@ -111,7 +111,7 @@ class Studies:
                     self._remember(path, self._read(entry))
         return _facts_from(json.loads(path.read_text()))
 
-    def prepared(self, study_uid: str, report: Report | None = None) -> Prepared:
+    def prepared(self, study_uid: str, report: Progress | None = None) -> Prepared:
         """The study's images, read and brought onto one grid."""
         entry = self.store.study(study_uid)
         with self._alone(entry.fingerprint):

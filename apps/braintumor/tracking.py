@@ -17,7 +17,7 @@ from apps.braintumor.studies import Studies
 from braintumor import track as track_stage
 from braintumor.errors import InputNotFoundError, UnknownStudyError, VisitsError
 from braintumor.files import write_json
-from braintumor.jobs import Job, Jobs, Report
+from braintumor.jobs import Job, Jobs, Progress
 from braintumor.store import StudyEntry
 from braintumor.track import Clinical, Criteria, Event, Timeline, Visit
 from braintumor.track.dicom import make_objects
@@ -147,7 +147,7 @@ class Tracking:
             )
         return (now, *earlier)
 
-    def _run(self, entries: Sequence[StudyEntry], wish: Wish, report: Report) -> Mapping[str, Any]:
+    def _run(self, entries: Sequence[StudyEntry], wish: Wish, report: Progress) -> Mapping[str, Any]:
         current, key = entries[0], self._key(entries, wish)
         target = self._folder / key
         if not (target / TIMELINE).exists():
@@ -159,7 +159,7 @@ class Tracking:
         write_json(self._folder / f"{current.uid}.json", facts)
         return {"visits": len(entries)}
 
-    def _store(self, entries: Sequence[StudyEntry], wish: Wish, at: datetime, report: Report) -> Mapping[str, Any]:
+    def _store(self, entries: Sequence[StudyEntry], wish: Wish, at: datetime, report: Progress) -> Mapping[str, Any]:
         """Compared anew: a timeline holds whole volumes, too much to keep for a button that may never be pressed."""
         found = self._compared(entries, wish, report)
         report("archive", 0.0)
@@ -167,17 +167,17 @@ class Tracking:
         self._studies.store.store(list(objects.values()))
         return {"stored": sorted(objects)}
 
-    def _compared(self, entries: Sequence[StudyEntry], wish: Wish, report: Report) -> Timeline:
+    def _compared(self, entries: Sequence[StudyEntry], wish: Wish, report: Progress) -> Timeline:
         visits = [self._visit(entry, wish.known.get(entry.uid, Known()), report) for entry in entries]
         report("compare", 0.0)
         criteria = Criteria(baseline=wish.baseline, radiotherapy_end=wish.radiotherapy_end)
         return track_stage.compare(visits, criteria, events=wish.events, known=self._identities(entries))
 
-    def visit(self, study_uid: str, report: Report) -> Visit:
+    def visit(self, study_uid: str, report: Progress) -> Visit:
         """A study with its label as it is now, for work that is a job already."""
         return self._visit(self._studies.store.study(study_uid), Known(), report)
 
-    def timeline(self, study_uid: str, report: Report) -> Timeline | None:
+    def timeline(self, study_uid: str, report: Progress) -> Timeline | None:
         """A study compared with its priors as it was last asked for, else with all; None if there is none earlier."""
         found = self._asked(study_uid)
         return None if found is None else self._compared(*found, report)
@@ -197,7 +197,7 @@ class Tracking:
         except VisitsError:
             return None
 
-    def _visit(self, entry: StudyEntry, known: Known, report: Report) -> Visit:
+    def _visit(self, entry: StudyEntry, known: Known, report: Progress) -> Visit:
         """A visit with its label: a person's, else the served model's."""
         human = self._labels.human(entry)
         if human is not None:

@@ -17,17 +17,17 @@ import fcntl
 import hashlib
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import types
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+
+if __package__ in (None, ""):  # started as a file: the project's root is not on the path yet
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from deploy.dev.local_server import LocalServer
 
 HERE = Path(__file__).resolve().parent / "fhir"
 MODULES = HERE / "node_modules"
@@ -74,79 +74,24 @@ def install() -> None:
         STAMP.write_text(pinned, "utf-8")
 
 
-class FhirServer:
-    """One server process; a context manager that stops it.
+class FhirServer(LocalServer):
+    """One FHIR server process, see `LocalServer`; `url` is the base of its REST service."""
 
-    Parameters
-    ----------
-    port
-        A free one is chosen if None.
-
-    Attributes
-    ----------
-    url
-        Base of its REST service, once started.
-    """
+    name = "the FHIR server"
+    patience_s = PATIENCE_S
 
     def __init__(self, port: int | None = None) -> None:
-        self.port = port or _free_port()
-        self.url = f"http://127.0.0.1:{self.port}/fhir"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> FhirServer:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
-    ) -> None:
-        self.stop()
-
-    @property
-    def running(self) -> bool:
-        """Whether the process is alive."""
-        return self._process is not None and self._process.poll() is None
+        super().__init__("/fhir", port)
 
     def start(self) -> None:
-        """Start it and wait until it answers.
-
-        Raises
-        ------
-        RuntimeError
-            If it cannot be installed, ends at once, or does not answer within `PATIENCE_S`.
-        """
+        """Start it and wait until it answers, installing it first if needed; raises RuntimeError."""
         node, absent = _program("node"), missing()
         if node is None or absent is not None:
             raise RuntimeError(absent)
-        with tempfile.TemporaryFile() as log:
-            command = [node, str(HERE / "server.mjs"), str(self.port)]
-            self._process = subprocess.Popen(command, cwd=HERE, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603
-            deadline = time.monotonic() + PATIENCE_S
-            while not self._answers():
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    self.stop()
-                    log.seek(0)
-                    said = log.read().decode("utf-8", "replace")[-1500:]
-                    raise RuntimeError(f"the FHIR server did not start on port {self.port}; it said:\n{said}")
-                time.sleep(0.05)
+        self._launch([node, str(HERE / "server.mjs"), str(self.port)], HERE)
 
-    def stop(self) -> None:
-        """End it and wait."""
-        if self._process is not None and self.running:
-            self._process.terminate()
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        self._process = None
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/metadata", timeout=2) as response:  # noqa: S310
-                return bool(response.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
+    def _question(self) -> urllib.request.Request:
+        return urllib.request.Request(f"{self.url}/metadata")  # noqa: S310
 
 
 def _program(name: str) -> str | None:
@@ -167,34 +112,11 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--port", type=int, default=8103)
-    arguments = parser.parse_args()
-    ended = {"asked": False}
-
-    def end(number: int, frame: types.FrameType | None) -> None:
-        ended["asked"] = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    try:
-        with FhirServer(arguments.port) as server:
-            print(server.url, flush=True)
-            while not ended["asked"] and server.running:
-                time.sleep(0.2)
-            return 0 if ended["asked"] else 1
-    except RuntimeError as error:
-        print(error, file=sys.stderr)
-        return 1
+    return FhirServer(parser.parse_args().port).run_until_asked()
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        sys.exit(_main())
+    sys.exit(_main())

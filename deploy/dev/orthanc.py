@@ -8,24 +8,22 @@ Packages ``orthanc`` and ``orthanc-dicomweb``. For development: unencrypted, and
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-import types
-import urllib.error
 import urllib.request
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
+if __package__ in (None, ""):  # started as a file: the project's root is not on the path yet
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from deploy.dev.local_server import LocalServer
+
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
-PATIENCE_S = 30.0
 
 
 def missing() -> str | None:
@@ -35,8 +33,8 @@ def missing() -> str | None:
     return None if PLUGIN.exists() else "Orthanc's DICOMweb plugin is not installed (Debian package orthanc-dicomweb)"
 
 
-class Orthanc:
-    """One Orthanc process; a context manager that stops it cleanly.
+class Orthanc(LocalServer):
+    """One Orthanc process, see `LocalServer`.
 
     Parameters
     ----------
@@ -53,62 +51,28 @@ class Orthanc:
         Of its DICOMweb service, once started.
     """
 
+    name = "Orthanc"
+    ends_on = signal.SIGINT  # it closes its database on this one
+
     def __init__(self, storage: Path | None = None, port: int | None = None, user: tuple[str, str] | None = None) -> None:
-        self.port = port or _free_port()
+        super().__init__("/dicom-web", port)
         self.user = user
-        self.url = f"http://127.0.0.1:{self.port}/dicom-web"
         self._storage = storage
-        self._process: subprocess.Popen[bytes] | None = None
         self._scratch: Path | None = None
 
-    def __enter__(self) -> Orthanc:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
-    ) -> None:
-        self.stop()
-
-    @property
-    def running(self) -> bool:
-        """Whether the process is alive."""
-        return self._process is not None and self._process.poll() is None
-
     def start(self) -> None:
-        """Start it and wait until it answers.
-
-        Raises
-        ------
-        RuntimeError
-            If it is not installed, ends at once, or does not answer within `PATIENCE_S`.
-        """
+        """Start it and wait until it answers; raises RuntimeError."""
         program, absent = _program(), missing()
         if program is None or absent is not None:
             raise RuntimeError(absent)
         self._scratch = Path(tempfile.mkdtemp(prefix="braintumor-orthanc-"))
-        settings, log = self._scratch / "orthanc.json", self._scratch / "orthanc.log"
+        settings = self._scratch / "orthanc.json"
         settings.write_text(json.dumps(self._settings(), indent=1), encoding="utf-8")
-        with log.open("wb") as output:
-            self._process = subprocess.Popen([program, str(settings)], stdout=output, stderr=subprocess.STDOUT)  # noqa: S603
-        deadline = time.monotonic() + PATIENCE_S
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                said = log.read_text(errors="replace")[-1500:]
-                self.stop()
-                raise RuntimeError(f"Orthanc did not start on port {self.port}; it said:\n{said}")
-            time.sleep(0.05)
+        self._launch([program, str(settings)])
 
     def stop(self) -> None:
         """Ask it to end, wait, and remove its temporary files."""
-        if self._process is not None and self.running:
-            self._process.send_signal(signal.SIGINT)  # Orthanc closes its database on this one
-            try:
-                self._process.wait(15)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        self._process = None
+        super().stop()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
             self._scratch = None
@@ -132,25 +96,15 @@ class Orthanc:
             "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "EnableWado": False},
         }
 
-    def _answers(self) -> bool:
+    def _question(self) -> urllib.request.Request:
         request = urllib.request.Request(f"{self.url}/studies?limit=1")  # noqa: S310
         if self.user is not None:
             request.add_header("Authorization", "Basic " + b64encode(":".join(self.user).encode()).decode())
-        try:
-            with urllib.request.urlopen(request, timeout=2) as response:  # noqa: S310
-                return bool(response.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
+        return request
 
 
 def _program() -> str | None:
     return shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _main() -> int:
@@ -158,24 +112,8 @@ def _main() -> int:
     parser.add_argument("--port", type=int, default=8042)
     parser.add_argument("--storage", type=Path, help="folder to keep the images in; temporary if not given")
     arguments = parser.parse_args()
-    ended = {"asked": False}
-
-    def end(number: int, frame: types.FrameType | None) -> None:
-        ended["asked"] = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    try:
-        with Orthanc(arguments.storage, arguments.port) as server:
-            print(server.url, flush=True)
-            while not ended["asked"] and server.running:
-                time.sleep(0.2)
-            return 0 if ended["asked"] else 1
-    except RuntimeError as error:
-        print(error, file=sys.stderr)
-        return 1
+    return Orthanc(arguments.storage, arguments.port).run_until_asked()
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        sys.exit(_main())
+    sys.exit(_main())

@@ -18,10 +18,10 @@ from braintumor.errors import BrainTumorError, BusyError, UnknownJobError
 
 _log = logging.getLogger(__name__)
 
-Report = Callable[[str, float], None]
+Progress = Callable[[str, float], None]
 """Called by the work with its stage and the share of it done, 0..1; raises `Cancelled` when the job is no longer wanted."""
 
-Work = Callable[[Report], Mapping[str, Any] | None]
+Work = Callable[[Progress], Mapping[str, Any] | None]
 """What a job does. Returns facts for whoever asked, JSON-ready."""
 
 
@@ -229,7 +229,7 @@ class Jobs:
             with self._changed:
                 self._set(entry, ended=time.time(), **changes)
 
-    def _reporter(self, entry: _Entry) -> Report:
+    def _reporter(self, entry: _Entry) -> Progress:
         def report(stage: str, share: float) -> None:
             if entry.unwanted:
                 raise Cancelled

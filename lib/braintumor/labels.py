@@ -152,6 +152,11 @@ def channels_of(region: Region) -> tuple[int, ...]:
     return tuple(label.channel for label in LABELS if region in label.regions)
 
 
+def region_colour(region: Region) -> tuple[int, int, int]:
+    """Of the label that only this region adds to the next smaller one: WT oedema, TC core, ET enhancing."""
+    return min((label for label in LABELS if region in label.regions), key=lambda label: len(label.regions)).rgb
+
+
 def region_mask(mask: npt.NDArray[np.uint8], region: Region) -> npt.NDArray[np.bool_]:
     """Voxels of a region, same shape and axis order as `mask` (values of `Label.value`)."""
     return _LOOKUP[region][mask]

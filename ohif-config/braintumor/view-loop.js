@@ -7,8 +7,8 @@ const STRATEGIES = { entropy: 'most uncertain', tta: 'least stable', disagreemen
 
 /** Next case by strategy. */
 export function next() {
-  const choice = h('select', { 'aria-label': 'How the next case is chosen', onchange: event => learning.chooseStrategy(event.target.value) });
-  const button = h('button', { className: 'grow', title: 'Next case (N)', onclick: () => learning.next() }, 'Next case');
+  const choice = h('select', { className: 'grow', 'aria-label': 'How the next case is chosen', onchange: event => learning.chooseStrategy(event.target.value) });
+  const button = h('button', { title: 'Next case (N)', onclick: () => learning.next() }, 'Next case');
   const report = h('button', { title: 'The report of this study, from the newest submitted mask', onclick: () => window.open(reportPage(shownStudy), '_blank', 'noopener') }, 'Report');
   const element = h('section', { className: 'next' }, h('div', { className: 'line' }, button, choice, report));
   let drawn = null;

@@ -12,7 +12,7 @@ from braintumor.jobs import Job
 from braintumor.labels import LABELS, REGION_NAMES, Region, values_of
 from braintumor.nouns import Flag, Report, Section
 from braintumor.report.editing import edited_alone
-from braintumor.report.language import Language
+from braintumor.report.language import language_of
 from braintumor.report.names import person_name
 
 
@@ -84,7 +84,7 @@ def region_table() -> list[dict[str, Any]]:
 
 def of_report(report: Report, *, fresh: bool, sendable: bool = False) -> dict[str, Any]:
     """A report for its page: text by section with one column per language, numbers, flags, pictures, history."""
-    languages = [Language(code) for code in report.texts]
+    languages = [language_of(code) for code in report.texts]
     approved = report.approved
     alone = edited_alone(report)
     return {

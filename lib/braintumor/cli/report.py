@@ -14,7 +14,7 @@ from rich.table import Table
 from braintumor.cli import console
 from braintumor.errors import InputNotFoundError, NotInstalledError
 from braintumor.nouns import Origin, Report, Section, Status
-from braintumor.report.language import Language
+from braintumor.report.language import language_of
 from braintumor.report.versions import FOLDER, ReportFolder
 
 if TYPE_CHECKING:
@@ -289,7 +289,7 @@ def _now() -> datetime:
 
 
 def _status(report: Report) -> str:
-    language = Language("en")
+    language = language_of("en")
     approved = report.approved
     if approved is None:
         return language.words("page-draft", version=report.version)
@@ -297,7 +297,7 @@ def _status(report: Report) -> str:
 
 
 def _print_text(report: Report, code: str) -> None:
-    language = Language(code)
+    language = language_of(code)
     for section, lines in report.texts[code].sections.items() if code in report.texts else ():
         console.out.print(f"\n[bold]{language.title(section)}[/]")
         for line in lines:

@@ -6,7 +6,7 @@ from html import escape
 
 from braintumor.fhir.parts import Resource, clean
 from braintumor.nouns import Flag, Report, ReportText, Section, Status
-from braintumor.report.language import Language, languages
+from braintumor.report.language import language_of, languages
 
 NOTICE = "Research use only. Not a medical device."
 RIGHT_TO_LEFT = frozenset({"ar", "dv", "fa", "he", "ks", "ps", "sd", "ug", "ur", "yi"})
@@ -33,7 +33,7 @@ def impression(text: ReportText) -> str:
 
 
 def _language(text: ReportText) -> str:
-    speaker = Language(text.language) if text.language in languages() else Language("en")
+    speaker = language_of(text.language) if text.language in languages() else language_of("en")
     sections = []
     for section in Section:
         lines = [clean(line.text) for line in text.sections.get(section, ())]

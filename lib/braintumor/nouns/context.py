@@ -18,21 +18,6 @@ class Topic(StrEnum):
     SYMPTOMS = "symptoms"
     HISTORY = "history"
 
-    @property
-    def title(self) -> str:  # type: ignore[override]  # a label for people, not str.title()
-        """Heading as a report writes it."""
-        return _TITLES[self.value]
-
-
-_TITLES = {
-    "diagnosis": "Diagnosis",
-    "surgery": "Surgery",
-    "radiotherapy": "Radiotherapy",
-    "drugs": "Chemotherapy and corticosteroids",
-    "symptoms": "Symptoms",
-    "history": "Medical history",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Citation:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
-from braintumor.labels import LABELS, REGION_NAMES, Region
+from braintumor.labels import LABELS, REGION_NAMES, Region, region_colour
 from braintumor.nouns import Case, Diameters, Measurements, Segmentation, Sequence, read_only
 from braintumor.report.canvas import Colour, Panel, placeholder, stacked, tiled, with_legend
 from braintumor.report.names import listed
@@ -89,7 +89,7 @@ def overview(case: Case, segmentation: Segmentation, measurements: Measurements)
     widths_mm = 2 * scene.extent_mm(0) + scene.extent_mm(1)
     height = (row.width - 12) / widths_mm * max(scene.extent_mm(1), scene.extent_mm(2))
     image = stacked([row, tiled(_plane_panels(scene, measurements, height), 3)])
-    volumes = [(_region_colour(r), f"{REGION_NAMES[r]} {_volume(measurements, r)}") for r in Region]
+    volumes = [(region_colour(r), f"{REGION_NAMES[r]} {_volume(measurements, r)}") for r in Region]
     image = with_legend(image, volumes, "Research use only")
     return _picture("overview", "Overview: four sequences and three planes through the largest lesion.", image)
 
@@ -315,11 +315,6 @@ def _heated(base: npt.NDArray[np.uint8], doubt: npt.NDArray[np.float32]) -> npt.
 
 def _legend() -> list[tuple[Colour, str]]:
     return [(label.rgb, label.name) for label in LABELS]
-
-
-def _region_colour(region: Region) -> Colour:
-    """Of the label that only this region adds to the next smaller one."""
-    return min((label for label in LABELS if region in label.regions), key=lambda label: len(label.regions)).rgb
 
 
 def _volume(measurements: Measurements, region: Region) -> str:

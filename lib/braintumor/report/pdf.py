@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from braintumor.nouns import Line, Origin, Report, Section, Severity, Status
 from braintumor.report.editing import edited_alone
 from braintumor.report.figures import Picture
-from braintumor.report.language import Language
+from braintumor.report.language import Language, language_of
 from braintumor.report.names import DASH, person_name, plain_date
 from braintumor.report.sheet import AMBER, GREEN, INK, MARGIN_MM, MUTED, RED, RULE, UNKNOWN, WIDTH_MM, Sheet
 from braintumor.report.tables import audit_trail, course, key_facts, lesions, measurements, provenance, technique
@@ -40,7 +40,7 @@ def render(report: Report, pictures: Sequence[Picture], *, chain_head: str = "")
     bytes
         A PDF file.
     """
-    languages = [Language(code) for code in report.texts]
+    languages = [language_of(code) for code in report.texts]
     first = languages[0]
     by_name = {picture.name: picture for picture in pictures}
     identity = _identity(report, first)
@@ -160,7 +160,7 @@ def _section(sheet: Sheet, report: Report, languages: Sequence[Language], sectio
         sheet.side_by_side([sheet.drawable(text) for text in row], size, gap=0.7)
     alone = edited_alone(report).get(section)
     if alone:
-        names = [Language(code).words("language-name") for code in alone]
+        names = [language_of(code).words("language-name") for code in alone]
         sheet.side_by_side([one.words("page-edited-alone", names=one.listed(names)) for one in languages], 7.5, MUTED)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from braintumor.labels import LABELS, Region
+from braintumor.labels import Region, region_colour
 from braintumor.nouns import (
     Comparison,
     Diameters,
@@ -22,11 +22,10 @@ from braintumor.nouns import Sequence as Channel
 from braintumor.report.figures import Picture
 from braintumor.report.language import Language
 from braintumor.report.names import DASH, TIMES, sizes
-from braintumor.report.sheet import INK, MARGIN_MM, MUTED, PIXELS_PER_MM, TINT, WIDTH_MM, Colour, Sheet
-from braintumor.report.statements import REGION_KEYS, Term
+from braintumor.report.sheet import INK, MARGIN_MM, MUTED, PIXELS_PER_MM, TINT, WIDTH_MM, Sheet
+from braintumor.report.statements import MAX_LESIONS, REGION_KEYS, Term
 from braintumor.report.trend import trend
 
-MAX_LESIONS = 6
 _GAP_MM = 4.0
 _LEFT_MM, _LEFT_CROWDED_MM, _DIAMETERS_CROWDED_MM = 88.0, 74.0, 62.0
 """Widths of the pictures; the smaller ones where a comparison or a serious warning takes room on the first page."""
@@ -77,7 +76,7 @@ def _card(
     x, y, width = place
     sheet.set_fill_color(*TINT)
     sheet.rect(x, y, width, _CARD_MM, style="F")
-    sheet.set_fill_color(*_colour(region))
+    sheet.set_fill_color(*region_colour(region))
     sheet.rect(x, y, 1.6, _CARD_MM, style="F")
     sheet.set_xy(x + 4, y + 1.4)
     name = _capital(language.term(Term("region", region.value)))
@@ -284,8 +283,3 @@ def _extents(diameters: Diameters, language: Language) -> str:
 
 def _capital(words: str) -> str:
     return words[:1].upper() + words[1:]
-
-
-def _colour(region: Region) -> Colour:
-    """Of the label that the region adds to the next smaller one."""
-    return min((label for label in LABELS if region in label.regions), key=lambda label: len(label.regions)).rgb

@@ -12,7 +12,7 @@ from scipy import ndimage
 from skimage.measure import marching_cubes
 
 from braintumor.geometry import Affine, Grid, bounding_box
-from braintumor.labels import LABELS, REGION_NAMES, Region
+from braintumor.labels import REGION_NAMES, Region, region_colour
 from braintumor.nouns import Segmentation
 
 SMOOTHING_MM = 0.8
@@ -108,15 +108,13 @@ def _for_gltf(mesh: trimesh.Trimesh, region: Region) -> Any:
     copy.visual = trimesh.visual.TextureVisuals(
         material=trimesh.visual.material.PBRMaterial(
             name=region.value,
-            baseColorFactor=[*((value / 255.0) ** 2.2 for value in _colour(region)), _OPACITY[region]],  # glTF wants linear RGB
+            baseColorFactor=[
+                *((value / 255.0) ** 2.2 for value in region_colour(region)),
+                _OPACITY[region],
+            ],  # glTF wants linear RGB
             metallicFactor=0.0,
             roughnessFactor=0.6,
             alphaMode="BLEND" if _OPACITY[region] < 1.0 else "OPAQUE",
         )
     )
     return copy
-
-
-def _colour(region: Region) -> tuple[int, int, int]:
-    """Colour of the label that only the widest of the regions holds: WT oedema, TC core, ET enhancing."""
-    return min((label for label in LABELS if region in label.regions), key=lambda label: len(label.regions)).rgb

@@ -161,18 +161,25 @@ def languages() -> tuple[str, ...]:
 
 
 @cache
-def _language(code: str) -> Language:
+def language_of(code: str) -> Language:
+    """The language of a code; its file is read once in a process.
+
+    Raises
+    ------
+    UnknownLanguageError
+        If there is no such language.
+    """
     return Language(code)
 
 
 def speak(statement: Statement, code: str) -> str:
     """A statement as a sentence of the language."""
-    return _language(code).speak(statement)
+    return language_of(code).speak(statement)
 
 
 def write(findings: Findings, code: str) -> ReportText:
     """The whole deterministic text in one language; every section is there, also an empty one."""
-    statements, language = state(findings), _language(code)
+    statements, language = state(findings), language_of(code)
     sections = {
         section: tuple(
             Line(language.speak(s), s.source, s.message, Origin.TEMPLATE) for s in statements if s.section is section

@@ -10,7 +10,7 @@ from functools import cache
 from babel import Locale
 
 from braintumor.nouns import Section
-from braintumor.report.language import Language, speak
+from braintumor.report.language import language_of, speak
 from braintumor.report.rewriting.model import Message
 from braintumor.report.statements import Argument, Quantity, Statement, Term
 
@@ -208,7 +208,7 @@ def _glossary(question: Question) -> dict[str, str]:
 
 @cache
 def _words(code: str) -> Mapping[Term, str]:
-    return Language(code).glossary
+    return language_of(code).glossary
 
 
 def _terms(statement: Statement) -> tuple[Term, ...]:

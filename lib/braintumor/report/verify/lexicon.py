@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from braintumor.report.language import Language
+from braintumor.report.language import language_of
 from braintumor.report.verify.tokens import clean, fold, tokenise
 
 FOLDER = Path(__file__).parent
@@ -118,7 +118,7 @@ def lexicon(code: str) -> Lexicon:
     FileNotFoundError
         If it has messages and no lexicon: a programmer's mistake.
     """
-    glossary = Language(code).glossary
+    glossary = language_of(code).glossary
     data = tomllib.loads((FOLDER / f"{code}.toml").read_text("utf-8"))
     folds = tuple((re.compile(pattern, re.IGNORECASE), replacement) for pattern, replacement in data["fold"])
 
