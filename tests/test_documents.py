@@ -39,11 +39,13 @@ NOT_RUN = {
     "python ohif-config/fetch.py": "downloads 48 MB; tests/viewer",
     "braintumor report rewrite": "needs a language model; tests/report/rewriting",
     "braintumor report send": "needs a FHIR server; tests/fhir and tests/cli/test_report.py",
+    "braintumor node": "needs a running node; tests/deploy/node/test_node.py",
     "make": "installs into a fresh environment; CI runs demo and test",
 }
 """Beginning of a command -> why it is only checked for being possible: known target, module, file or options."""
 
-COMMANDS = get_command(app).commands
+GROUP = get_command(app)
+COMMANDS = {name: GROUP.get_command(None, name) for name in GROUP.list_commands(None)}
 
 
 def in_blocks(text):

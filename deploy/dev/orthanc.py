@@ -1,6 +1,6 @@
 """Runs Debian's Orthanc with its DICOMweb plugin on the loopback interface: the real PACS of demos and tests.
 
-    python deploy/dev/orthanc.py --port 8042 --storage FOLDER
+    python deploy/dev/orthanc.py --port 8042 --storage FOLDER [--dicom 4242]
 
 Packages ``orthanc`` and ``orthanc-dicomweb``. For development: unencrypted, and without a password unless one is given.
 """
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import urllib.request
 from base64 import b64encode
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ if __package__ in (None, ""):  # started as a file: the project's root is not on
 
 from deploy.dev.local_server import LocalServer
 
+AE_TITLE = "ORTHANC"
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 
@@ -44,6 +46,11 @@ class Orthanc(LocalServer):
         A free one is chosen if None.
     user
         Name and password of the one account; open to everybody on this machine if None.
+    dicom
+        Port of its DICOM service (C-STORE, C-FIND, Storage Commitment), which takes calls to `AE_TITLE` only; off if None.
+        Unlike the web service it listens on all interfaces: Orthanc has no setting for that.
+    peers
+        AE title -> host and port of those it answers commitment requests to.
 
     Attributes
     ----------
@@ -54,9 +61,18 @@ class Orthanc(LocalServer):
     name = "Orthanc"
     ends_on = signal.SIGINT  # it closes its database on this one
 
-    def __init__(self, storage: Path | None = None, port: int | None = None, user: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        storage: Path | None = None,
+        port: int | None = None,
+        user: tuple[str, str] | None = None,
+        dicom: int | None = None,
+        peers: Mapping[str, tuple[str, int]] | None = None,
+    ) -> None:
         super().__init__("/dicom-web", port)
         self.user = user
+        self.dicom = dicom
+        self._peers = dict(peers or {})
         self._storage = storage
         self._scratch: Path | None = None
 
@@ -77,6 +93,13 @@ class Orthanc(LocalServer):
             shutil.rmtree(self._scratch, ignore_errors=True)
             self._scratch = None
 
+    def kill(self) -> None:
+        """End it as a power cut does: it has no time for anything. `start` begins again with the same storage."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self.stop()
+
     def _settings(self) -> dict[str, Any]:
         place = self._storage or (self._scratch or Path()) / "storage"
         place.mkdir(parents=True, exist_ok=True)
@@ -87,13 +110,31 @@ class Orthanc(LocalServer):
             "Plugins": [str(PLUGIN)],
             "HttpPort": self.port,
             "RemoteAccessAllowed": False,
-            "DicomServerEnabled": False,
+            **self._dicom(),
             "WebDavEnabled": False,
             "HttpCompressionEnabled": False,  # on the loopback interface compression only costs time
             "SaveJobs": False,
             "AuthenticationEnabled": self.user is not None,
             "RegisteredUsers": {} if self.user is None else dict([self.user]),
             "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "EnableWado": False},
+        }
+
+    def _dicom(self) -> dict[str, Any]:
+        if self.dicom is None:
+            return {"DicomServerEnabled": False}
+        return {
+            "DicomServerEnabled": True,
+            "DicomPort": self.dicom,
+            "DicomAet": AE_TITLE,
+            "DicomCheckCalledAet": True,
+            "DicomAlwaysAllowEcho": True,
+            "DicomAlwaysAllowStore": True,
+            "DicomAlwaysAllowFind": True,
+            "OverwriteInstances": False,
+            "DicomModalities": {
+                title: {"AET": title, "Host": host, "Port": port, "AllowStorageCommitment": True}
+                for title, (host, port) in self._peers.items()
+            },
         }
 
     def _question(self) -> urllib.request.Request:
@@ -111,8 +152,9 @@ def _main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--port", type=int, default=8042)
     parser.add_argument("--storage", type=Path, help="folder to keep the images in; temporary if not given")
+    parser.add_argument("--dicom", type=int, help="port of its DICOM service; off if not given")
     arguments = parser.parse_args()
-    return Orthanc(arguments.storage, arguments.port).run_until_asked()
+    return Orthanc(arguments.storage, arguments.port, dicom=arguments.dicom).run_until_asked()
 
 
 if __name__ == "__main__":

@@ -230,6 +230,54 @@ class TimestampError(SigningError):
     exit_code, code, meaning = 72, "timestamp", "the timestamp server does not answer, or answers wrongly"
 
 
+class SettingsError(BrainTumorError):
+    """A settings file is missing, or a setting in it is wrong."""
+
+    exit_code, code, meaning = 73, "settings", "a settings file is missing, or a setting in it is wrong"
+
+
+class DatabaseError(BrainTumorError):
+    """The node's database does not answer, or is of a newer version than this software."""
+
+    exit_code, code, meaning = 74, "database", "the node's database does not answer, or is of a newer version"
+
+
+class DuplicateInstanceError(BrainTumorError):
+    """An instance arrived with the SOP Instance UID of another one that is kept."""
+
+    exit_code, code, meaning = 75, "duplicate-instance", "an instance arrived under the UID of another one"
+
+
+class RefusedInstanceError(BrainTumorError):
+    """An instance is not an MR image, or not DICOM at all, and was not kept."""
+
+    exit_code, code, meaning = 76, "refused-instance", "an instance is not one that the node takes"
+
+
+class DeliveryError(BrainTumorError):
+    """A destination is down or refused results; they are kept and sent again."""
+
+    exit_code, code, meaning = 77, "delivery", "a destination is down or refused results"
+
+
+class PackageError(BrainTumorError):
+    """The MAP image cannot be built."""
+
+    exit_code, code, meaning = 78, "package", "the MAP image cannot be built"
+
+
+class DeidentificationError(BrainTumorError):
+    """A study cannot be de-identified safely; nothing was exported."""
+
+    exit_code, code, meaning = 80, "deidentification", "a study cannot be de-identified safely"
+
+
+class VaultError(BrainTumorError):
+    """The re-identification vault or its key is missing, locked or altered."""
+
+    exit_code, code, meaning = 81, "vault", "the re-identification vault or its key is missing, locked or altered"
+
+
 def _sentence(words: str) -> str:
     """Capital first letter and no full stop, so that the parts fit together however they were written."""
     return words[:1].upper() + words[1:].rstrip(".")

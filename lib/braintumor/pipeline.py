@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from braintumor import case as case_stage
@@ -41,9 +42,11 @@ class RunOptions:
     overrides
         Sequence -> series UID (or file name) that the user names; the classifier is not asked for it.
     engine
-        One of `braintumor.segment.ENGINES`.
+        One of `braintumor.segment.ENGINES`, or an engine that is loaded already, which then serves study after study.
     model
         Model folder; None for the one that comes with the package.
+    created
+        Time of the results' content, with time zone; now if None. A repeated run with the same time repeats the same objects.
     priors
         Earlier studies of the patient, in any order, each as a source; the report then compares with them.
     notes
@@ -56,8 +59,9 @@ class RunOptions:
     """
 
     overrides: Mapping[Sequence, str] = field(default_factory=dict)
-    engine: str = "auto"
+    engine: str | AnyEngine = "auto"
     model: Path | None = None
+    created: datetime | None = None
     priors: tuple[str | Path, ...] = ()
     notes: tuple[Path, ...] = ()
     reason: str = ""
@@ -105,7 +109,8 @@ def run(source: str | Path, out: Path, options: RunOptions | None = None, progre
     with stage("case"):
         case = case_stage.prepare(study, options.prepare, progress=lambda _step, share: progress("case", share))
     with stage("engine"):
-        engine = segment_stage.load_engine(options.engine, options.model)
+        wanted = options.engine
+        engine = segment_stage.load_engine(wanted, options.model) if isinstance(wanted, str) else wanted
     with stage("segment"):
         segmentation = segment_stage.segment(case, engine, options.segment, progress=lambda share: progress("segment", share))
     with stage("measure"):
@@ -127,7 +132,9 @@ def run(source: str | Path, out: Path, options: RunOptions | None = None, progre
         )
     write = replace(options.write, identifiers=(*options.write.identifiers, *identifiers))
     with stage("results"):
-        return results_stage.write(study, case, segmentation, measurements, findings, out, write, timings=timings)
+        return results_stage.write(
+            study, case, segmentation, measurements, findings, out, write, timings=timings, created=options.created
+        )
 
 
 def _compared(

@@ -4,35 +4,63 @@ from __future__ import annotations
 
 import signal
 import sys
+from importlib import import_module
 from types import FrameType
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from braintumor.cli import evaluate, inspect, make, model, report, run, serve, track, train
 from braintumor.cli.console import fail
 from braintumor.errors import BrainTumorError
 
 INTERRUPTED = 130
 """What Typer makes of a KeyboardInterrupt: 128 + SIGINT, as shells do."""
 
+COMMANDS = {
+    "run": "run",
+    "inspect": "inspect",
+    "phantom": "make",
+    "to-dicom": "make",
+    "serve": "serve",
+    "train": "train",
+    "evaluate": "evaluate",
+    "track": "track",
+    "report": "report",
+    "model": "model",
+    "node": "node",
+}
+"""Command -> the module below `braintumor.cli` that has it, as a function or a Typer of its own."""
+
+
+class _Commands(TyperGroup):
+    """Loads a command's module when it is asked for: who wants to see a node's status need not wait for PyTorch."""
+
+    def list_commands(self, _context: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _context: Any, name: str) -> Any:
+        if name not in COMMANDS:
+            return None
+        module = import_module(f"braintumor.cli.{COMMANDS[name]}")
+        if isinstance(getattr(module, "app", None), typer.Typer):
+            group = get_command(module.app)
+            group.name = name
+            return group
+        one = typer.Typer(rich_markup_mode="rich", add_completion=False, pretty_exceptions_enable=False)
+        one.command(name, epilog=getattr(module, "EPILOG", None))(getattr(module, name.replace("-", "_")))
+        return get_command(one)
+
+
 app = typer.Typer(
     name="braintumor",
+    cls=_Commands,
     help="A brain MR study in; tumour segmentation, measurements and report out. Research use, not a medical device.",
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run", epilog=run.EPILOG)(run.run)
-app.command("inspect")(inspect.inspect)
-app.command("phantom")(make.phantom)
-app.command("to-dicom")(make.to_dicom)
-app.command("serve")(serve.serve)
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("track")(track.track)
-app.add_typer(report.app, name="report")
-app.add_typer(model.app, name="model")
 
 
 @app.callback(invoke_without_command=True)

@@ -6,15 +6,16 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from braintumor.errors import BrainTumorError
-from braintumor.pipeline import STAGES
-from braintumor.pipeline import Progress as Report
+
+if TYPE_CHECKING:
+    from braintumor.pipeline import Progress as Report
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -28,6 +29,8 @@ STAGE_WORDS = {
     "findings": "Collecting findings",
     "results": "Writing results",
 }
+_COUNT = len(STAGE_WORDS)
+_NUMBER = {stage: number for number, stage in enumerate(STAGE_WORDS, 1)}
 
 
 def fail(error: BrainTumorError) -> int:
@@ -63,8 +66,7 @@ def stages() -> Iterator[Report]:
 
         def report(stage: str, share: float) -> None:
             if stage not in tasks:
-                number = STAGES.index(stage) + 1
-                tasks[stage] = bars.add_task(f"{number}/{len(STAGES)} {STAGE_WORDS[stage]}", total=1.0)
+                tasks[stage] = bars.add_task(f"{_NUMBER[stage]}/{_COUNT} {STAGE_WORDS[stage]}", total=1.0)
             bars.update(tasks[stage], completed=share)
 
         yield report
@@ -74,6 +76,6 @@ def _lines(said: set[str]) -> Report:
     def report(stage: str, share: float) -> None:
         if share >= 1.0 and stage not in said:
             said.add(stage)
-            err.print(f"{STAGES.index(stage) + 1}/{len(STAGES)} {STAGE_WORDS[stage]}: done", soft_wrap=True)
+            err.print(f"{_NUMBER[stage]}/{_COUNT} {STAGE_WORDS[stage]}: done", soft_wrap=True)
 
     return report

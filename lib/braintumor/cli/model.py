@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from braintumor.segment.describe import Part
     from braintumor.segment.weights import Model
 
-app = typer.Typer(help="Look into a model folder, calibrate it.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look into a model folder, calibrate it.", no_args_is_help=True, add_completion=False, rich_markup_mode="rich"
+)
 
 
 @app.command()

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Read, edit, approve, sign, check and send the report of a run. `braintumor run` writes its first version.",
     no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
 )
 
 Results = Annotated[Path, typer.Argument(metavar="RESULTS", help="Folder that `braintumor run` wrote.")]

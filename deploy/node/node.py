@@ -1,0 +1,241 @@
+"""The node itself: receives, completes, has the work done, delivers; one per state folder."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from braintumor import __version__
+from braintumor.errors import BusyError, DatabaseError
+from deploy.node import metrics
+from deploy.node.broker import Dispatcher
+from deploy.node.completion import Completion
+from deploy.node.deliver import Deliverer, open_destination
+from deploy.node.leases import Leases
+from deploy.node.ledger import Ledger
+from deploy.node.outbox import Outbox
+from deploy.node.pool import Pool
+from deploy.node.receive import Inlets
+from deploy.node.registrar import Registrar
+from deploy.node.schema import Database
+from deploy.node.settings import NodeSettings
+from deploy.node.spool import Arrival, Spool
+from deploy.node.states import StudyState
+from deploy.node.web import Web
+
+log = logging.getLogger("braintumor.node")
+
+TICK_S = 0.25
+_RETENTION_EVERY_S = 600.0
+_DISPATCH_AGAIN_S = 60.0
+"""A study that is still COMPLETE so long after its message is sent to the broker again: the message may be lost."""
+
+
+class Node:
+    """Everything that runs in the node's own process.
+
+    Receiving starts first and needs no database; all else starts when the database answers.
+
+    Parameters
+    ----------
+    file
+        The settings file that worker processes read again; None for the defaults.
+    """
+
+    def __init__(self, settings: NodeSettings, file: Path | None = None) -> None:
+        self.settings, self._file = settings, file
+        self.spool = Spool(settings.state, settings.disk.free_mb)
+        self._stop = threading.Event()
+        self._core: _Core | None = None
+
+    def run(self) -> None:
+        """Serve until `stop` is called.
+
+        Raises
+        ------
+        BusyError
+            If another node runs on the same state folder.
+        DatabaseError
+            If the database's URL is of no use, or its tables are of a newer version.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(_Alone(self.settings.state / "lock"))
+            self.spool.clear_incoming()
+            web = stack.enter_context(Web(self.settings, self.spool, lambda: self._core, self._kept))
+            inlets = stack.enter_context(Inlets(self.settings, self.spool, self._kept, self._committed))
+            web.receiving = inlets.running
+            log.info("node-started", extra={"facts": {"pid": os.getpid()}})
+            core = self._open()
+            if core is not None:
+                stack.callback(core.stop)
+                core.start()
+                self._core = core  # the registrar reads the disk, so nothing that came before is missed
+                core.serve(self._stop)
+            log.info("node-stopping", extra={"facts": {}})
+
+    def stop(self) -> None:
+        """Have `run` end: what arrives is refused, what runs may finish for `work.drain_s`."""
+        self._stop.set()
+
+    def _kept(self, arrival: Arrival) -> None:
+        core = self._core
+        if core is not None:
+            core.registrar.put(arrival)
+
+    def _committed(self, study_uid: str) -> None:
+        core = self._core
+        if core is not None:
+            core.completion.signal(self.spool.pseudonym(study_uid))
+
+    def _open(self) -> _Core | None:
+        """The part that needs the database, as soon as there is one."""
+        while not self._stop.is_set():
+            try:
+                return _Core(self.settings, self._file, self.spool, Database(self.settings.database_url))
+            except DatabaseError as error:
+                if error.__cause__ is None or not _may_come(error):
+                    raise
+                log.warning("database-down", extra={"facts": {}})
+                self._stop.wait(1.0)
+        return None
+
+
+class _Core:
+    """What works on the state machine."""
+
+    def __init__(self, settings: NodeSettings, file: Path | None, spool: Spool, database: Database) -> None:
+        self.settings, self.spool, self.database = settings, spool, database
+        self.ledger, self.outbox = Ledger(database), Outbox(database)
+        self.completion = Completion(settings, self.ledger)
+        self.leases = Leases(self.ledger, settings.work)
+        late = settings.complete.late == "rerun"
+        self.registrar = Registrar(self.ledger, spool, self.completion.touch, rerun_late=late)
+        calling = settings.dicom.ae_title
+        outlets = [(one, open_destination(one, calling=calling)) for one in settings.destinations]
+        count, observe = metrics.count_delivery, metrics.observe_delivery_seconds
+        self.deliverer = Deliverer(self.outbox, outlets, settings.deliver, spool, count=count, observe=observe)
+        self.pool = None if settings.broker else Pool(file, settings, self._lost)
+        self.dispatcher = Dispatcher(settings) if settings.broker else None
+        self._dispatched: dict[tuple[str, int, int], float] = {}
+        self._news = 0
+        metrics.set_build(__version__, "", "")  # the model is known as soon as a worker has used one
+        metrics.name_destinations(one.name for one in settings.destinations)
+        self._next_retention = time.monotonic()
+
+    def start(self) -> None:
+        self._patiently(lambda: setattr(self, "_news", self.ledger.last_news()))
+        self._patiently(self.completion.start)
+        self.registrar.start()
+        self.deliverer.start()
+
+    def stop(self) -> None:
+        if self.pool is not None:
+            self.pool.stop()
+        self.registrar.stop()
+        self.deliverer.stop()
+        if self.dispatcher is not None:
+            self.dispatcher.close()
+        self.database.close()
+
+    def serve(self, stop: threading.Event) -> None:
+        while not stop.wait(TICK_S):
+            try:
+                self.completion.tick()
+                self.leases.tick()
+                if self.pool is not None:
+                    self.pool.tend()
+                self._dispatch()
+                self._tell()
+                self._retain()
+            except DatabaseError:
+                log.warning("database-down", extra={"facts": {}})
+                stop.wait(1.0)
+
+    def _lost(self, owner: str) -> None:
+        try:
+            self.leases.owner_lost(owner)
+        except DatabaseError:
+            log.warning("database-down", extra={"facts": {}})  # its lease will tell
+
+    def _dispatch(self) -> None:
+        """Tell the broker of every study that waits for a worker."""
+        if self.dispatcher is None:
+            return
+        now, waiting = time.monotonic(), {}
+        for study in self.ledger.in_state(StudyState.COMPLETE):
+            key = (study.pseudonym, study.revision, study.attempts)
+            sent = self._dispatched.get(key)
+            if sent is None or now - sent > _DISPATCH_AGAIN_S:
+                if not self.dispatcher.send(study.pseudonym):
+                    break  # the broker is down: the rest would wait in vain as well
+                sent = now
+            waiting[key] = sent
+        self._dispatched = waiting
+
+    def _tell(self) -> None:
+        """Into log and metrics: what happened since the last look, by this process or any other."""
+        for number, pseudonym, code, facts in self.ledger.news(self._news):
+            self._news = number
+            log.info(code, extra={"facts": {"study": pseudonym, **facts}})
+            if code == "produced":
+                metrics.observe_stages(facts.get("stages", {}))
+                model = facts.get("model", {})
+                metrics.set_build(__version__, model.get("name", ""), model.get("version", ""))
+                self.deliverer.wake()
+            elif code in ("failed", "study-failed"):
+                metrics.count_failed(str(facts.get("reason", "")))
+            elif code == "study-acknowledged":
+                study = self.ledger.find(pseudonym)
+                if study is not None:
+                    since = datetime.fromisoformat(study.first_received)
+                    metrics.observe_study_seconds(max(0.0, (datetime.now(UTC) - since).total_seconds()))
+
+    def _retain(self) -> None:
+        """Remove studies that have been done with for long enough."""
+        if time.monotonic() < self._next_retention:
+            return
+        self._next_retention = time.monotonic() + _RETENTION_EVERY_S
+        for study in self.ledger.removable(datetime.now(UTC) - timedelta(days=self.settings.disk.keep_days)):
+            self.spool.remove(study.pseudonym)
+            self.ledger.remove(study)
+            log.info("study-removed", extra={"facts": {"study": study.pseudonym}})
+
+    def _patiently(self, step: Callable[[], object]) -> None:
+        while True:
+            try:
+                step()
+            except DatabaseError:
+                time.sleep(1.0)
+            else:
+                return
+
+
+class _Alone:
+    """Holds the state folder's lock, which the kernel releases however the process ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> _Alone:
+        self._file = self._path.open("w")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            raise BusyError("Another node runs on this state folder", remedy="Stop it, or name another folder") from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def _may_come(error: DatabaseError) -> bool:
+    """Whether waiting can help: a server that is down may come up, a wrong URL will not."""
+    return type(error.__cause__).__name__ in ("OperationalError", "InterfaceError", "TimeoutError")

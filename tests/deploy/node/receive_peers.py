@@ -1,0 +1,126 @@
+"""Senders, instances and a receiving service for the tests of `deploy.node.receive`."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import date
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from pydicom.uid import generate_uid
+
+from braintumor.nouns import Patient
+from braintumor.nouns import Sequence as Weighting
+from braintumor.phantom.dicom import Awkward, study_header, write_series
+from deploy.node.receive.dimse import StorageService
+from deploy.node.settings import Dicom
+from deploy.node.spool import Arrival, Spool
+from tests.study.conftest import head
+
+TITLE = "NODE"
+
+
+def series(folder: Path, seed: str = "receive", **awkward: Any) -> list[Path]:
+    """Ten small slices of one series."""
+    header = study_header(seed, Patient("SECRET-ID", "Secret^Name", "19600101", "F"), date(2024, 5, 31))
+    return write_series(head(Weighting.FLAIR), folder, header, Weighting.FLAIR, series_number=1, awkward=Awkward(**awkward))
+
+
+def encoded(dataset: pydicom.Dataset) -> bytes:
+    buffer = BytesIO()
+    pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def changed(path: Path, **values: Any) -> bytes:
+    """The instance of a file with other values, e.g. of another class; its file meta agrees with it."""
+    dataset = deepcopy(pydicom.dcmread(path))
+    for keyword, value in values.items():
+        setattr(dataset, keyword, value)
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    return encoded(dataset)
+
+
+def copies(path: Path, folder: Path, count: int) -> list[Path]:
+    """Different instances with the content of one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    dataset = pydicom.dcmread(path)
+    files = []
+    for number in range(count):
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid(
+            entropy_srcs=[path.name, str(number)]
+        )
+        files.append(folder / f"{number:05d}.dcm")
+        files[-1].write_bytes(encoded(dataset))
+    return files
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@dataclass
+class Receiver:
+    """A running service and what it told."""
+
+    spool: Spool
+    port: int
+    arrivals: list[Arrival] = field(default_factory=list)
+    committed: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    service: StorageService | None = None
+
+    def count(self, code: str) -> None:
+        self.counts[str(code)] += 1
+
+    @property
+    def kept(self) -> list[Path]:
+        return [path for _, path in self.spool.kept()]
+
+    @property
+    def nothing_unfinished(self) -> bool:
+        return not list((self.spool.state / "incoming").iterdir())
+
+
+@contextmanager
+def receiving(
+    state: Path, *, free_mb: int = 0, peers: Any = None, patience_s: float = 20.0, **settings: Any
+) -> Iterator[Receiver]:
+    """A service on a free port for the length of a block."""
+    found = Receiver(Spool(state, free_mb), free_port())
+    dicom = Dicom(ae_title=TITLE, port=found.port, **settings)
+    told = (found.arrivals.append, found.committed.append, found.count)
+    with StorageService(dicom, found.spool, *told, peers=peers, patience_s=patience_s) as found.service:
+        yield found
+
+
+def tool(name: str) -> str:
+    """A program of DCMTK, or skip."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} (Debian package dcmtk) is not installed")
+    return found
+
+
+def dcmtk(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [tool(name), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def storescu(port: int, files: Sequence[Path], *options: str, called: str = TITLE, calling: str = "SENDER") -> tuple[int, str]:
+    """Exit status and output of a sender that proposes what its files need."""
+    done = dcmtk("storescu", "-v", "-R", "-aec", called, "-aet", calling, *options, "127.0.0.1", port, *files)
+    return done.returncode, done.stdout + done.stderr
