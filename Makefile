@@ -6,7 +6,7 @@ DEMO ?= demo
 DEMO_SERVE ?= 1
 PACS ?= folder
 
-.PHONY: help demo serve test lint bench lock audit clean
+.PHONY: help demo serve test lint map bench lock audit clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 10
@@ -38,6 +38,9 @@ lint: $(VENV)/.installed  ## Style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+map: $(VENV)/.installed  ## Build the MAP image with docker, podman or buildah
+	$(BIN)/braintumor package
 
 bench: $(VENV)/.installed  ## Speed and memory, beside MONAI and the Deploy SDK
 	$(BIN)/python -m benchmarks.run

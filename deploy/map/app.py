@@ -43,7 +43,7 @@ from monai.deploy.core import Application, RuntimeEnv
 
 from braintumor.errors import BrainTumorError, WeightsError
 from braintumor.nouns import Results
-from braintumor.results import check_output
+from braintumor.outputs import check_output
 from braintumor.segment import load_engine
 
 STOPPED = 130

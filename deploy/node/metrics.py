@@ -45,7 +45,7 @@ def _counter(name: str, words: str, label: str, *more: str) -> Counter:
 
 
 _received = _counter("instances_received", "Instances that arrived and are kept, by outcome (new or same).", "outcome")
-_refused = _counter("instances_refused", "Instances that were not taken, by error code.", "reason")
+_refused = _counter("instances_refused", "Instances and associations that were not taken, by reason code.", "reason")
 _failed = _counter("studies_failed", "Times that a study failed, by reason code.", "reason")
 _deliveries = _counter("deliveries", "Attempts and confirmations of deliveries.", "destination", "outcome")
 _stage = Histogram(

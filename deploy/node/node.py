@@ -17,7 +17,7 @@ from braintumor.errors import BusyError, DatabaseError
 from deploy.node import metrics
 from deploy.node.broker import Dispatcher
 from deploy.node.completion import Completion
-from deploy.node.deliver import Deliverer, open_destination
+from deploy.node.deliver import CommitmentInbox, Deliverer, open_destination
 from deploy.node.leases import Leases
 from deploy.node.ledger import Ledger
 from deploy.node.outbox import Outbox
@@ -53,6 +53,7 @@ class Node:
         self.settings, self._file = settings, file
         self.spool = Spool(settings.state, settings.disk.free_mb)
         self._stop = threading.Event()
+        self._inbox = CommitmentInbox()
         self._core: _Core | None = None
 
     def run(self) -> None:
@@ -69,7 +70,7 @@ class Node:
             stack.enter_context(_Alone(self.settings.state / "lock"))
             self.spool.clear_incoming()
             web = stack.enter_context(Web(self.settings, self.spool, lambda: self._core, self._kept))
-            inlets = stack.enter_context(Inlets(self.settings, self.spool, self._kept, self._committed))
+            inlets = stack.enter_context(Inlets(self.settings, self.spool, self._kept, self._committed, self._inbox))
             web.receiving = inlets.running
             log.info("node-started", extra={"facts": {"pid": os.getpid()}})
             core = self._open()
@@ -98,7 +99,7 @@ class Node:
         """The part that needs the database, as soon as there is one."""
         while not self._stop.is_set():
             try:
-                return _Core(self.settings, self._file, self.spool, Database(self.settings.database_url))
+                return _Core(self.settings, self._file, self.spool, Database(self.settings.database_url), self._inbox)
             except DatabaseError as error:
                 if error.__cause__ is None or not _may_come(error):
                     raise
@@ -110,7 +111,9 @@ class Node:
 class _Core:
     """What works on the state machine."""
 
-    def __init__(self, settings: NodeSettings, file: Path | None, spool: Spool, database: Database) -> None:
+    def __init__(
+        self, settings: NodeSettings, file: Path | None, spool: Spool, database: Database, inbox: CommitmentInbox
+    ) -> None:
         self.settings, self.spool, self.database = settings, spool, database
         self.ledger, self.outbox = Ledger(database), Outbox(database)
         self.completion = Completion(settings, self.ledger)
@@ -118,9 +121,10 @@ class _Core:
         late = settings.complete.late == "rerun"
         self.registrar = Registrar(self.ledger, spool, self.completion.touch, rerun_late=late)
         calling = settings.dicom.ae_title
-        outlets = [(one, open_destination(one, calling=calling)) for one in settings.destinations]
+        outlets = [(one, open_destination(one, calling=calling, inbox=inbox)) for one in settings.destinations]
         count, observe = metrics.count_delivery, metrics.observe_delivery_seconds
         self.deliverer = Deliverer(self.outbox, outlets, settings.deliver, spool, count=count, observe=observe)
+        inbox.on_report(self.deliverer.wake)
         self.pool = None if settings.broker else Pool(file, settings, self._lost)
         self.dispatcher = Dispatcher(settings) if settings.broker else None
         self._dispatched: dict[tuple[str, int, int], float] = {}

@@ -31,6 +31,7 @@ IDLE_S = 0.5
 UNFIT = 74
 """Exit status of a worker process whose machine cannot do any study (EX_IOERR)."""
 
+_GIVE_BACK_S = 5.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 60.0
 _PR_SET_PDEATHSIG = 1
 
@@ -78,19 +79,17 @@ class Pool:
         return [p.process.pid for p in self._places if p.process is not None and p.process.poll() is None]
 
     def stop(self) -> None:
-        """Let each finish its study for `work.drain_s`, then end it; what it had goes back to COMPLETE."""
+        """Let each finish its study for `work.drain_s`, then have it give the study back and end."""
         with self._lock:
             self._draining = True
             alive = [p.process for p in self._places if p.process is not None and p.process.poll() is None]
+            for patience_s in (self._settings.work.drain_s, _GIVE_BACK_S):  # the second signal means: now
+                for process in alive:
+                    process.send_signal(signal.SIGTERM)
+                alive = _left(alive, patience_s)
             for process in alive:
-                process.send_signal(signal.SIGTERM)
-            end = time.monotonic() + self._settings.work.drain_s
-            for process in alive:
-                try:
-                    process.wait(max(0.0, end - time.monotonic()))
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+                process.kill()
+                process.wait()
             for place in self._places:
                 if place.process is not None:
                     self._on_lost(place.owner)
@@ -124,6 +123,14 @@ class Pool:
             *([str(self._file)] if self._file else []),
         ]
         return subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603  # ourselves
+
+
+def _left(processes: list[subprocess.Popen[bytes]], patience_s: float) -> list[subprocess.Popen[bytes]]:
+    """Those that live on after so long."""
+    end = time.monotonic() + patience_s
+    while any(process.poll() is None for process in processes) and time.monotonic() < end:
+        time.sleep(0.05)
+    return [process for process in processes if process.poll() is None]
 
 
 def serve(settings: NodeSettings, owner: str) -> int:

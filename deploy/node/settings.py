@@ -28,6 +28,14 @@ class Tls(_Part):
     ca: Path | None = None
 
 
+class PeerAddress(_Part):
+    """Where an AE title listens."""
+
+    host: str
+    port: Port
+    tls: Tls | None = None
+
+
 class Dicom(_Part):
     """The DICOM service (C-ECHO, C-STORE, Storage Commitment)."""
 
@@ -37,6 +45,8 @@ class Dicom(_Part):
     port: Port = 11112
     calling: tuple[AeTitle, ...] = ()
     """AE titles that may send; empty: everybody who reaches the port."""
+    peers: dict[AeTitle, PeerAddress] = {}
+    """Where senders listen for the answers to their Storage Commitment requests; others must stay connected for them."""
     associations: Annotated[int, Field(ge=1, le=200)] = 20
     tls: Tls | None = None
 

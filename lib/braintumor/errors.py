@@ -260,22 +260,16 @@ class DeliveryError(BrainTumorError):
     exit_code, code, meaning = 77, "delivery", "a destination is down or refused results"
 
 
-class PackageError(BrainTumorError):
-    """The MAP image cannot be built."""
+class PackagingError(BrainTumorError):
+    """The MAP image cannot be built: a wheel, a base image or a container tool fails."""
 
-    exit_code, code, meaning = 78, "package", "the MAP image cannot be built"
+    exit_code, code, meaning = 78, "packaging", "the MAP image cannot be built"
 
 
 class DeidentificationError(BrainTumorError):
-    """A study cannot be de-identified safely; nothing was exported."""
+    """A study cannot be de-identified safely, or a key or vault is missing, open to others, locked or of another key."""
 
-    exit_code, code, meaning = 80, "deidentification", "a study cannot be de-identified safely"
-
-
-class VaultError(BrainTumorError):
-    """The re-identification vault or its key is missing, locked or altered."""
-
-    exit_code, code, meaning = 81, "vault", "the re-identification vault or its key is missing, locked or altered"
+    exit_code, code, meaning = 80, "deidentification", "a study cannot be de-identified safely, or a key or vault is unusable"
 
 
 def _sentence(words: str) -> str:

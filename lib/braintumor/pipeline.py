@@ -19,6 +19,7 @@ from braintumor import track
 from braintumor.case import PrepareOptions
 from braintumor.errors import FhirError, InputNotFoundError
 from braintumor.nouns import Comparison, Context, Flag, Identifier, Results, Sequence, Severity, Study
+from braintumor.outputs import check_output
 from braintumor.results import WriteOptions
 from braintumor.segment import SegmentOptions
 from braintumor.segment.engines import AnyEngine
@@ -89,7 +90,7 @@ def run(source: str | Path, out: Path, options: RunOptions | None = None, progre
         Of the kind that says what is wrong; `out` is then as it was.
     """
     options = options or RunOptions()
-    results_stage.check_output(out)  # before minutes of work, not after
+    check_output(out)  # before minutes of work, not after
     _check_notes(options)
     timings: dict[str, float] = {}
 

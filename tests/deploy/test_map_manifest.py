@@ -22,7 +22,7 @@ from braintumor.cli import package as command
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = ROOT / "deploy" / "map" / "image"
-MODULES = ("build", "containers", "manifests", "problems", "sbom", "sdk", "slim", "wheels")
+MODULES = ("build", "containers", "manifests", "sbom", "sdk", "slim", "wheels")
 SEMANTIC_VERSION = re.compile(r"\d+\.\d+\.\d+(-[\w.]+)?(\+[\w.]+)?")
 MEMORY = re.compile(r"\d+(\.\d)?(Mi|Gi)")
 VERSIONS = {"monai-deploy-app-sdk": "4.0.0", "holoscan-cu13": "4.6.0"}
@@ -273,7 +273,7 @@ class TestContainerTools:
     def test_a_failed_export_leaves_nothing(self, builder, programs, tmp_path):
         programs(docker=3)
         target = tmp_path / "image.tar"
-        with pytest.raises(builder["problems"].PackagingError, match="no daemon"):
+        with pytest.raises(errors.PackagingError, match="no daemon"):
             builder["containers"].Tool("docker").export("a:1", target)
         assert [path.name for path in tmp_path.iterdir()] == ["docker"]
 

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from problems import PackagingError
-
-from braintumor.errors import NotInstalledError
+from braintumor.errors import NotInstalledError, PackagingError
 
 PROBES = {
     "docker": ("docker", "version", "--format", "{{.Server.Version}}"),

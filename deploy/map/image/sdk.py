@@ -9,10 +9,9 @@ from pathlib import Path
 
 import manifests
 import yaml
-from problems import PackagingError
 from wheels import LOCK
 
-from braintumor.errors import NotInstalledError
+from braintumor.errors import NotInstalledError, PackagingError
 
 PROGRAM = "monai-deploy"
 PACKAGER = "holoscan-cli==4.2.0"

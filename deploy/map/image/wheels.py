@@ -13,10 +13,9 @@ from tempfile import TemporaryDirectory
 
 from manifests import ROOT
 from packaging.utils import canonicalize_name, parse_wheel_filename
-from problems import PackagingError
 from slim import CPU, dropped
 
-from braintumor.errors import OutputError
+from braintumor.errors import OutputError, PackagingError
 from braintumor.files import write_json
 
 PYTHON = (3, 11)

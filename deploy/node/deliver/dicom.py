@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,8 @@ from deploy.node.deliver.commitment import CommitmentInbox
 from deploy.node.deliver.faults import Fault, OutletError
 from deploy.node.deliver.outlet import Confirmation
 from deploy.node.deliver.parcel import Parcel, Reference
-from deploy.node.settings import Destination, Tls
+from deploy.node.settings import Destination
+from deploy.node.tls import client_context
 
 _LOOK = "Look at the destination, its address and the AE titles it knows"
 _DUPLICATE = 0x0111
@@ -69,7 +69,7 @@ class DicomOutlet:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._calling, self._inbox, self._patience, self._clock = settings, calling, inbox, patience, clock
-        self._tls = None if settings.tls is None else _tls(settings.tls)
+        self._tls = None if settings.tls is None else client_context(settings.tls)
         self._open: Association | None = None
         self._asked: dict[tuple[str, int], tuple[str, float]] = {}
 
@@ -288,11 +288,3 @@ def _interrupted() -> OutletError:
 
 def _hex(status: int) -> str:
     return f"0x{status:04X}"
-
-
-def _tls(settings: Tls) -> ssl.SSLContext:
-    """TLS 1.2 or newer with certificates checked on both sides (PS3.15 B.9, BCP 195)."""
-    context = ssl.create_default_context(cafile=settings.ca)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(settings.certificate, settings.key)
-    return context

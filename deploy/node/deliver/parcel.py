@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydicom.uid import UID
 
 from braintumor.errors import CorruptFileError
-from braintumor.results.output import MANIFEST
+from braintumor.outputs import MANIFEST
 from braintumor.store.instances import decoded
 from deploy.node.deliver.faults import Fault, OutletError
 

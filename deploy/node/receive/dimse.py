@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from socketserver import BaseServer
 from typing import Any
 
@@ -16,11 +17,13 @@ from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # typ
 from pynetdicom.transport import ThreadedAssociationServer
 
 from braintumor.errors import SettingsError
+from deploy.node.deliver.commitment import CommitmentInbox
 from deploy.node.receive.commitment import Commitment, Peer
 from deploy.node.receive.intake import Count, Intake, log, status_of
 from deploy.node.receive.syntaxes import ACCEPTED_SYNTAXES
-from deploy.node.settings import Dicom, Tls
+from deploy.node.settings import Dicom
 from deploy.node.spool import ACCEPTED_CLASSES, LARGEST_INSTANCE, Announced, Arrival, Refusal, Spool
+from deploy.node.tls import server_context
 
 _config.LOG_HANDLER_LEVEL = "none"  # else it formats each message for a log that nobody reads, with UIDs
 logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
@@ -42,6 +45,8 @@ class StorageService:
         See `Intake`.
     on_committed
         Told the Study Instance UID of each study for which a sender asked for Storage Commitment.
+    inbox
+        Where the answers of destinations to this node's own Storage Commitment requests go.
     peers
         Where an AE title listens for the answers to its Storage Commitment requests; see `Commitment`.
     patience_s
@@ -56,12 +61,14 @@ class StorageService:
         on_committed: Callable[[str], None] = lambda study_uid: None,
         count: Count = lambda code: None,
         *,
+        inbox: CommitmentInbox | None = None,
         peers: Mapping[str, Peer] | None = None,
         patience_s: float = 60.0,
     ) -> None:
         self._settings, self._count, self._patience = settings, count, patience_s
         self._intake = Intake(spool, on_kept, count)
         self._commitment = Commitment(spool, settings.ae_title, on_committed, peers or {}, patience_s)
+        self._inbox = inbox or CommitmentInbox()
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -117,8 +124,10 @@ class StorageService:
         entity.maximum_associations = self._settings.associations
         entity.maximum_pdu_size = _MAXIMUM_PDU
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = self._patience
-        for service in (Verification, StorageCommitmentPushModel):
-            entity.add_supported_context(service, list(ACCEPTED_SYNTAXES[:2]))
+        plain = list(ACCEPTED_SYNTAXES[:2])
+        entity.add_supported_context(Verification, plain)
+        # both roles: senders ask us to commit, and destinations report what they have committed to
+        entity.add_supported_context(StorageCommitmentPushModel, plain, scu_role=True, scp_role=True)
         for image in ACCEPTED_CLASSES:
             entity.add_supported_context(image, list(ACCEPTED_SYNTAXES))
         return entity
@@ -128,6 +137,7 @@ class StorageService:
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_C_ECHO, lambda event: 0x0000),
             (evt.EVT_N_ACTION, self._commitment.requested),
+            (evt.EVT_N_EVENT_REPORT, self._inbox.handle_event_report),
             (evt.EVT_PDU_SENT, self._commitment.sent),
             (evt.EVT_CONN_CLOSE, self._commitment.closed),
             (evt.EVT_CONN_OPEN, _bound_pdus),
@@ -182,6 +192,7 @@ class _Server(ThreadedAssociationServer):
         assert self.socket is not None  # noqa: S101  it is bound
         connection, address = self.socket.accept()
         connection.settimeout(self._patience)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.ssl_context is not None:
             connection = self.ssl_context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         return connection, address
@@ -202,28 +213,6 @@ class _Server(ThreadedAssociationServer):
             association.abort()
 
 
-def server_context(tls: Tls) -> ssl.SSLContext:
-    """TLS 1.2 or newer (PS3.15 B.9, BCP 195); with `tls.ca`, peers must show a certificate.
-
-    Raises
-    ------
-    SettingsError
-        If a file is missing, or key and certificate do not belong together.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(tls.certificate, tls.key)
-        if tls.ca is not None:
-            context.load_verify_locations(tls.ca)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except OSError as error:
-        raise SettingsError(
-            "The certificate, key or CA of dicom.tls cannot be used", remedy="Give PEM files that belong together"
-        ) from error
-    return context
-
-
 def _calling(event: evt.Event) -> str:
     return str(event.assoc.requestor.ae_title).strip()
 
@@ -237,12 +226,23 @@ def _bound_pdus(event: evt.Event) -> None:
         if size > _LARGEST_PDU:
             raise OSError("a PDU is too long")
         read: bytearray = receive(size)
+        _acknowledge(connection.socket)
         return read
 
     connection.recv = bounded
 
 
+def _acknowledge(connection: socket.socket | None) -> None:
+    """Have the kernel acknowledge at once what was read: it would wait 40 ms, and a sender with Nagle's algorithm with it."""
+    if connection is not None and hasattr(socket, "TCP_QUICKACK"):  # Linux; holds until the next pause only
+        with suppress(OSError):  # closed meanwhile
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
 def _tell_refused_contexts(event: evt.Event) -> None:
+    """A sender may propose everything it knows; it is told of only where nothing is left that it could send."""
+    accepted = {context.abstract_syntax for context in event.assoc.accepted_contexts}
     refused = sorted({UID(context.abstract_syntax or "").name for context in event.assoc.rejected_contexts})
-    if refused:
-        log.info("contexts-refused", extra={"facts": {"calling": _calling(event), "classes": refused}})
+    if refused and not accepted:
+        facts = {"calling": _calling(event), "count": len(refused), "classes": refused[:5]}
+        log.warning("contexts-refused", extra={"facts": facts})

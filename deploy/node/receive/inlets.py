@@ -6,11 +6,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from deploy.node import metrics
+from deploy.node.deliver.commitment import CommitmentInbox
+from deploy.node.receive.commitment import Peer
 from deploy.node.receive.dimse import StorageService
 from deploy.node.receive.folder import WatchedFolder
 from deploy.node.receive.intake import Outcome
 from deploy.node.settings import NodeSettings
 from deploy.node.spool import Arrival, Spool
+from deploy.node.tls import client_context
 
 
 class Inlets:
@@ -18,7 +21,7 @@ class Inlets:
 
     Parameters
     ----------
-    on_kept, on_committed
+    on_kept, on_committed, inbox
         See `StorageService`.
     """
 
@@ -28,10 +31,16 @@ class Inlets:
         spool: Spool,
         on_kept: Callable[[Arrival], None],
         on_committed: Callable[[str], None],
+        inbox: CommitmentInbox | None = None,
     ) -> None:
         self._doors: list[StorageService | WatchedFolder] = []
         if settings.dicom.enabled:
-            self._doors.append(StorageService(settings.dicom, spool, on_kept, on_committed, count))
+            peers = {
+                title: Peer(one.host, one.port, None if one.tls is None else client_context(one.tls))
+                for title, one in settings.dicom.peers.items()
+            }
+            door = StorageService(settings.dicom, spool, on_kept, on_committed, count, inbox=inbox, peers=peers)
+            self._doors.append(door)
         if settings.watch.folder is not None:
             self._doors.append(WatchedFolder(settings.watch, spool, on_kept, count))
         self._open = ExitStack()

@@ -30,6 +30,8 @@ COMMANDS = {
     "report": "report",
     "model": "model",
     "node": "node",
+    "deidentify": "deidentify",
+    "package": "package",
 }
 """Command -> the module below `braintumor.cli` that has it, as a function or a Typer of its own."""
 
@@ -49,7 +51,8 @@ class _Commands(TyperGroup):
             group.name = name
             return group
         one = typer.Typer(rich_markup_mode="rich", add_completion=False, pretty_exceptions_enable=False)
-        one.command(name, epilog=getattr(module, "EPILOG", None))(getattr(module, name.replace("-", "_")))
+        settings, epilog = getattr(module, "CONTEXT", None), getattr(module, "EPILOG", None)
+        one.command(name, epilog=epilog, context_settings=settings)(getattr(module, name.replace("-", "_")))
         return get_command(one)
 
 

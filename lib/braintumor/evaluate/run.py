@@ -39,7 +39,7 @@ from braintumor.evaluate.summary import (
 )
 from braintumor.labels import Region
 from braintumor.nouns import Sequence as Mri
-from braintumor.results.output import appearing, check_output
+from braintumor.outputs import appearing, check_output
 from braintumor.segment import load_engine
 
 WORST = 3

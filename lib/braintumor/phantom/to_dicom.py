@@ -9,6 +9,7 @@ import numpy as np
 from braintumor.errors import InputNotFoundError
 from braintumor.geometry import Grid, Reorientation
 from braintumor.nouns import Evidence, Image, Patient
+from braintumor.outputs import appearing
 from braintumor.phantom.dicom import SERIES_NUMBERS, Awkward, Vendor, study_header, write_series
 from braintumor.study.nifti import find_sequences, load
 
@@ -52,8 +53,6 @@ def case_to_dicom(
     CorruptFileError, AmbiguousSequenceError, PatientMismatchError
         See `braintumor.study.nifti`.
     """
-    from braintumor.results.output import appearing  # brings highdicom along, which nothing else here needs
-
     files = find_sequences(case)
     if not files:
         raise InputNotFoundError(

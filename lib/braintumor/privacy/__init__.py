@@ -1,7 +1,7 @@
 """De-identification for research export: DICOM studies without names and faces, and a locked way back."""
 
+from braintumor.errors import DeidentificationError
 from braintumor.privacy.burnt import find_text
-from braintumor.privacy.errors import DeidentificationError
 from braintumor.privacy.exporting import check_apart, deidentify
 from braintumor.privacy.face import Region, find_region
 from braintumor.privacy.keys import Key, create_key, load_key

@@ -13,10 +13,10 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import RTStructureSetStorage, SegmentationStorage
 
-from braintumor.errors import BrainTumorError, InputNotFoundError
+from braintumor.errors import BrainTumorError, DeidentificationError, InputNotFoundError
 from braintumor.files import write_json
 from braintumor.nouns import Instance
-from braintumor.privacy.errors import DeidentificationError
+from braintumor.outputs import appearing, check_output
 from braintumor.privacy.face import Region, find_region
 from braintumor.privacy.header import Cleaner, identity_of
 from braintumor.privacy.instance import (
@@ -34,7 +34,6 @@ from braintumor.privacy.keys import Key
 from braintumor.privacy.profile import Options
 from braintumor.privacy.report import REPORT, Excluded, Proof, Report
 from braintumor.privacy.vault import Originals, Person, Vault
-from braintumor.results.output import appearing, check_output
 from braintumor.study.choose import candidates_of
 from braintumor.study.index import DECODING_ERRORS, IMAGES, Header, index_files, text
 from braintumor.study.reader import quiet

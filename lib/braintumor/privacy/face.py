@@ -11,10 +11,9 @@ from scipy import ndimage
 
 from braintumor.case.brain import PLAUSIBLE_ML, find_brain
 from braintumor.case.grid import case_grid, resample
-from braintumor.errors import BrainTumorError
+from braintumor.errors import BrainTumorError, DeidentificationError
 from braintumor.geometry import Grid
 from braintumor.nouns import Image, Sequence
-from braintumor.privacy.errors import DeidentificationError
 from braintumor.study.choose import Candidate
 from braintumor.study.stack import Plane
 from braintumor.study.volume import build_series

@@ -12,8 +12,8 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from braintumor.errors import DeidentificationError
 from braintumor.files import sync_folder
-from braintumor.privacy.errors import DeidentificationError
 
 _HEAD = "braintumor-deidentification-key-1"
 _BYTES = 32

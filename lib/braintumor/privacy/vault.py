@@ -17,8 +17,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from braintumor.errors import DeidentificationError
 from braintumor.files import write_bytes
-from braintumor.privacy.errors import DeidentificationError
 
 _MAGIC = b"braintumor-vault "
 _VERSION = 1

@@ -1,7 +1,6 @@
 """The stage that writes: DICOM SEG, SR, SC and PDF, NIfTI, surfaces and the manifest."""
 
-from braintumor.results.output import check_output
 from braintumor.results.seg import SegKind, read_seg
 from braintumor.results.writing import WriteOptions, write
 
-__all__ = ["SegKind", "WriteOptions", "check_output", "read_seg", "write"]
+__all__ = ["SegKind", "WriteOptions", "read_seg", "write"]

@@ -22,7 +22,7 @@ from braintumor import __version__
 from braintumor.errors import CorruptFileError, InputNotFoundError
 from braintumor.labels import Code
 from braintumor.nouns import Instance, Segmentation, Sequence, Series, Study
-from braintumor.results.output import explained
+from braintumor.outputs import explained
 
 MANUFACTURER = "Brain Tumor project"
 PRODUCT = "braintumor"

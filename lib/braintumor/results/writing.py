@@ -15,13 +15,13 @@ from pydicom.dataset import Dataset
 
 from braintumor import report
 from braintumor.nouns import Case, Findings, Identifier, Measurements, Results, Segmentation, Sequence, StoredSeries, Study
+from braintumor.outputs import MANIFEST, appearing
 from braintumor.report import LANGUAGES, Picture, provenance_of
 from braintumor.report.findings import gather_flags
 from braintumor.results import manifest as manifest_file
 from braintumor.results.common import ResultContext, save
 from braintumor.results.mesh import write_mesh
 from braintumor.results.nifti import write_nifti
-from braintumor.results.output import MANIFEST, appearing
 from braintumor.results.reporting import Sources, stored, write_report
 from braintumor.results.sc import make_secondary_captures
 from braintumor.results.seg import SegKind, make_seg

@@ -22,8 +22,8 @@ from braintumor.geometry import Grid
 from braintumor.labelled.truth import read_truth
 from braintumor.labels import NECROTIC_CORE
 from braintumor.nouns import Flag, Image, Results, Severity, Study
+from braintumor.outputs import appearing, check_output
 from braintumor.report.trend import trend
-from braintumor.results.output import appearing, check_output
 from braintumor.segment import on_grid
 from braintumor.segment.engines import AnyEngine
 from braintumor.track.dicom import left_out, write_objects

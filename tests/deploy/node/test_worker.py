@@ -280,6 +280,7 @@ database = "{database}"
 command = [{command}]
 lease_s = 1.0
 attempts = 2
+drain_s = 0.2
 """
 
 
@@ -320,6 +321,14 @@ class TestPool:
         assert self.reaches(running, ledger, fine, S.PRODUCED)
         assert self.reaches(running, ledger, poison, S.FAILED)
         assert ledger.find(poison.pseudonym).reason == Reason.CRASHED
+
+    def test_a_worker_that_must_stop_gives_its_study_back(self, pool, ledger, waiting, settings):
+        study = waiting()
+        running = pool("sleep 60")
+        assert self.reaches(running, ledger, study, S.RUNNING)
+        running.stop()
+        back = ledger.find(study.pseudonym)
+        assert (back.state, back.attempts) == (S.COMPLETE, 0)
 
     def test_workers_end_with_the_node_however_it_ends(self, tmp_path, database_url, ledger):
         file = tmp_path / "node.toml"

@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from braintumor.errors import OutputError
-from braintumor.results.output import MANIFEST, appearing, check_output
+from braintumor.outputs import MANIFEST, appearing, check_output
 
 
 def write(folder):
