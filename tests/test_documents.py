@@ -39,6 +39,9 @@ NOT_RUN = {
     "python ohif-config/fetch.py": "downloads 48 MB; tests/viewer",
     "braintumor report rewrite": "needs a language model; tests/report/rewriting",
     "braintumor report send": "needs a FHIR server; tests/fhir and tests/cli/test_report.py",
+    "braintumor deidentify export study/": "needs a key and a vault; tests/cli/test_deidentify.py",
+    "braintumor deidentify reveal": "needs a vault; tests/cli/test_deidentify.py",
+    "braintumor package": "builds an image; tests/deploy/test_map_image.py",
     "braintumor node": "needs a running node; tests/deploy/node/test_node.py",
     "make": "installs into a fresh environment; CI runs demo and test",
 }
