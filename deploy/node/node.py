@@ -34,8 +34,8 @@ log = logging.getLogger("braintumor.node")
 
 TICK_S = 0.25
 _RETENTION_EVERY_S = 600.0
-_DISPATCH_AGAIN_S = 60.0
-"""A study that is still COMPLETE so long after its message is sent to the broker again: the message may be lost."""
+_DISPATCH_IDLE_S, _DISPATCH_AGAIN_S = 15.0, 600.0
+"""Messages may be lost, so they are sent again: where no worker has had a study for so long, and anyway after so long."""
 
 
 class Node:
@@ -128,6 +128,7 @@ class _Core:
         self.pool = None if settings.broker else Pool(file, settings, self._lost)
         self.dispatcher = Dispatcher(settings) if settings.broker else None
         self._dispatched: dict[tuple[str, int, int], float] = {}
+        self._busy = time.monotonic()
         self._news = 0
         metrics.set_build(__version__, "", "")  # the model is known as soon as a worker has used one
         metrics.name_destinations(one.name for one in settings.destinations)
@@ -173,10 +174,13 @@ class _Core:
         if self.dispatcher is None:
             return
         now, waiting = time.monotonic(), {}
+        if self.ledger.running():
+            self._busy = now
         for study in self.ledger.in_state(StudyState.COMPLETE):
             key = (study.pseudonym, study.revision, study.attempts)
             sent = self._dispatched.get(key)
-            if sent is None or now - sent > _DISPATCH_AGAIN_S:
+            idle = sent is not None and now - max(sent, self._busy) > _DISPATCH_IDLE_S
+            if sent is None or idle or now - sent > _DISPATCH_AGAIN_S:
                 if not self.dispatcher.send(study.pseudonym):
                     break  # the broker is down: the rest would wait in vain as well
                 sent = now
