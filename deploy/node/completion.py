@@ -58,7 +58,9 @@ class Completion:
 
     def _look(self, pseudonym: str, due: bool, agreed: int | None) -> bool:
         study = self._ledger.find(pseudonym)
-        if study is not None and study.state == StudyState.RECEIVED:
+        if study is None:
+            return False  # its sender was faster than the registrar
+        if study.state == StudyState.RECEIVED:
             if not due and (agreed is None or study.instances < agreed):
                 return False
             used = used_series(self._ledger.series(study.id), self._settings.rules)
@@ -67,4 +69,4 @@ class Completion:
         with self._lock:
             self._last.pop(pseudonym, None)
             self._signalled.discard(pseudonym)
-        return study is not None
+        return True

@@ -76,8 +76,8 @@ class Node:
             core = self._open()
             if core is not None:
                 stack.callback(core.stop)
+                self._core = core  # before it reads the disk: what comes from now on is told to it, what came before it finds
                 core.start()
-                self._core = core  # the registrar reads the disk, so nothing that came before is missed
                 core.serve(self._stop)
             log.info("node-stopping", extra={"facts": {}})
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from queue import Empty, Full, Queue
 from typing import TypeVar
@@ -62,10 +61,13 @@ class Registrar:
 
     def _run(self) -> None:
         while not (self._stop.is_set() and self._queue.empty()):
-            if self._rescan.is_set():
-                self._rescan.clear()
-                self._adopt()
-            self._enter(self._batch())
+            try:
+                if self._rescan.is_set():
+                    self._rescan.clear()
+                    self._adopt()
+                self._enter(self._batch())
+            except DatabaseError:
+                return  # asked to stop while it is down: the disk has everything, and the next start enters it
 
     def _batch(self) -> list[Arrival]:
         batch: list[Arrival] = []
@@ -82,8 +84,17 @@ class Registrar:
         for arrival in batch:
             studies.setdefault(self._spool.pseudonym(arrival.study_uid), []).append(arrival)
         for pseudonym, arrivals in studies.items():
-            if self._patiently(lambda p=pseudonym, a=arrivals: self._ledger.received(p, a, rerun_late=self._rerun)):  # type: ignore[misc]
-                self._entered(pseudonym)
+            try:
+                if self._received(pseudonym, arrivals):
+                    self._entered(pseudonym)
+            except DatabaseError:
+                raise
+            except Exception:
+                # one study that cannot be entered must not keep out all others; the next start tries it again
+                log.exception("instances-not-entered", extra={"facts": {"study": pseudonym}})
+
+    def _received(self, pseudonym: str, arrivals: list[Arrival]) -> bool:
+        return self._patiently(lambda: self._ledger.received(pseudonym, arrivals, rerun_late=self._rerun))
 
     def _adopt(self) -> None:
         """Enter files that lie on the disk and that the database does not know."""
@@ -115,7 +126,6 @@ class Registrar:
                 return step()
             except DatabaseError:
                 log.warning("database-down", extra={"facts": {"waiting": self.waiting}})
-                if self._stop.wait(wait) and self._stop.is_set():
-                    time.sleep(wait)  # asked to stop: the disk has it, the next start enters it
+                if self._stop.wait(wait):
                     raise
                 wait = min(2 * wait, 5.0)

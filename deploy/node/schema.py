@@ -23,7 +23,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, ProgrammingError, SQLAlchemyError
 
 from braintumor.errors import DatabaseError
 
@@ -157,6 +157,8 @@ class Database:
 def _explained() -> Iterator[None]:
     try:
         yield
+    except (DataError, ProgrammingError):
+        raise  # our mistake, which waiting does not mend
     except (DBAPIError, SQLAlchemyError) as error:
         kind = type(error).__name__  # its text may quote values
         raise DatabaseError(f"The node's database does not answer ({kind})", remedy="Check that it runs") from error

@@ -115,7 +115,7 @@ class View:
         """See `NodeView`."""
         floor = self._settings.disk.free_mb
         free = self.free_bytes() // 1_000_000
-        disk = f"{free} MB free" if free >= floor else f"{free} MB free, below the floor of {floor} MB: nothing is accepted"
+        disk = f"above the floor of {floor} MB" if free >= floor else f"below the floor of {floor} MB: nothing is accepted"
         receiving = self._receiving()
         return {
             "database": self._database(),

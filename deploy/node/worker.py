@@ -139,6 +139,7 @@ class Worker:
             relative = str(out.relative_to(self._spool.state))
             if _patiently(lambda: self._ledger.produced(study, relative, names, facts)):
                 log.info("study-produced", extra={"facts": {"study": study.pseudonym, "seconds": facts["seconds"]}})
+                _tidy(out)
                 return
             log.info("result-outdated", extra={"facts": {"study": study.pseudonym}})
         shutil.rmtree(out, ignore_errors=True)
@@ -191,6 +192,14 @@ class Worker:
         finally:
             over.set()
             thread.join()
+
+
+def _tidy(out: Path) -> None:
+    """Remove what killed workers left of this generation beside the results."""
+    generation = out.name.partition("-")[0]
+    for left in (*out.parent.glob(f"{generation}-*"), *out.parent.glob(".partial-*"), *out.parent.parent.glob("chosen-*")):
+        if left != out:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _check(folder: Path, used: Sequence[SeriesFacts]) -> None:

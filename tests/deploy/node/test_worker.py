@@ -141,6 +141,15 @@ class TestWorker:
         assert ledger.find(study.pseudonym).state == S.RECEIVED
         assert not list(spool.study(study.pseudonym).glob("results/*"))
 
+    def test_what_a_killed_worker_left_is_removed_with_the_next_result(self, worker, waiting, ledger, spool):
+        study = waiting()
+        left = [spool.study(study.pseudonym) / name for name in ("results/1-killed", "results/.partial-1-x", "chosen-killed")]
+        for folder in left:
+            folder.mkdir(parents=True)
+        worker(writes).one()
+        assert [folder.exists() for folder in left] == [False] * 3
+        assert (spool.state / ledger.find(study.pseudonym).results).is_dir()
+
     def test_an_image_that_is_gone_from_the_disk_is_noticed(self, worker, waiting, ledger, spool):
         study = waiting()
         next(spool.instances(study.pseudonym).iterdir()).unlink()
@@ -228,6 +237,14 @@ class TestCompletion:
         study = arrive()
         completion.touch(study.pseudonym)
         completion.signal(study.pseudonym)
+        assert completion.tick() == 1
+        assert self.state(ledger, study) == S.COMPLETE
+
+    def test_who_says_so_before_the_images_are_entered_is_remembered(self, settings, ledger, arrive, spool):
+        completion, _ = self.make(settings, ledger)
+        completion.signal(spool.pseudonym("1.2.826.0.1.3680043.10.543.1"))
+        assert completion.tick() == 0
+        study = arrive()
         assert completion.tick() == 1
         assert self.state(ledger, study) == S.COMPLETE
 
