@@ -12,10 +12,9 @@ from celery.exceptions import CeleryError
 from celery.signals import setup_logging
 from kombu.exceptions import OperationalError
 
-from braintumor.errors import DatabaseError
 from deploy.node.ledger import Ledger
 from deploy.node.logs import configure
-from deploy.node.schema import Database
+from deploy.node.schema import Database, DatabaseDownError
 from deploy.node.settings import NodeSettings, load
 from deploy.node.spool import Spool
 from deploy.node.worker import UnfitError, Worker
@@ -92,7 +91,7 @@ def worker_app() -> Celery:
     def segment(task: Task[Any, Any], pseudonym: str) -> None:
         try:
             worker().one(pseudonym)
-        except (UnfitError, DatabaseError) as error:
+        except (UnfitError, DatabaseDownError) as error:
             log.warning("worker-unfit", extra={"facts": {"study": pseudonym, "reason": type(error).__name__}})
             raise task.retry(countdown=_UNFIT_WAIT_S) from None
 

@@ -39,6 +39,11 @@ class Leases:
         self._seen = seen
         return taken
 
+    @property
+    def watching(self) -> bool:
+        """Whether a worker had a study at the last look."""
+        return bool(self._seen)
+
     def owner_lost(self, owner: str) -> None:
         """A worker process is known to have ended: what it had need not wait."""
         for study in self._ledger.running():

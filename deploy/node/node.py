@@ -7,13 +7,12 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from braintumor import __version__
-from braintumor.errors import BusyError, DatabaseError
+from braintumor.errors import BusyError
 from deploy.node import metrics
 from deploy.node.broker import Dispatcher
 from deploy.node.completion import Completion
@@ -21,10 +20,11 @@ from deploy.node.deliver import CommitmentInbox, Deliverer, open_destination
 from deploy.node.leases import Leases
 from deploy.node.ledger import Ledger
 from deploy.node.outbox import Outbox
+from deploy.node.patience import patiently
 from deploy.node.pool import Pool
 from deploy.node.receive import Inlets
 from deploy.node.registrar import Registrar
-from deploy.node.schema import Database
+from deploy.node.schema import Database, DatabaseDownError
 from deploy.node.settings import NodeSettings
 from deploy.node.spool import Arrival, Spool
 from deploy.node.states import StudyState
@@ -77,8 +77,9 @@ class Node:
             if core is not None:
                 stack.callback(core.stop)
                 self._core = core  # before it reads the disk: what comes from now on is told to it, what came before it finds
-                core.start()
-                core.serve(self._stop)
+                with suppress(DatabaseDownError):  # asked to stop while it is down
+                    patiently(core.start, self._stop)
+                    core.serve(self._stop)
             log.info("node-stopping", extra={"facts": {}})
 
     def stop(self) -> None:
@@ -96,16 +97,12 @@ class Node:
             core.completion.signal(self.spool.pseudonym(study_uid))
 
     def _open(self) -> _Core | None:
-        """The part that needs the database, as soon as there is one."""
-        while not self._stop.is_set():
-            try:
-                return _Core(self.settings, self._file, self.spool, Database(self.settings.database_url), self._inbox)
-            except DatabaseError as error:
-                if error.__cause__ is None or not _may_come(error):
-                    raise
-                log.warning("database-down", extra={"facts": {}})
-                self._stop.wait(1.0)
-        return None
+        """The part that needs the database, as soon as there is one; None if the node is to stop before."""
+        try:
+            database = patiently(lambda: Database(self.settings.database_url), self._stop)
+        except DatabaseDownError:
+            return None
+        return _Core(self.settings, self._file, self.spool, database, self._inbox)
 
 
 class _Core:
@@ -135,8 +132,8 @@ class _Core:
         self._next_retention = time.monotonic()
 
     def start(self) -> None:
-        self._patiently(lambda: setattr(self, "_news", self.ledger.last_news()))
-        self._patiently(self.completion.start)
+        self._news = self.ledger.last_news()
+        self.completion.start()
         self.registrar.start()
         self.deliverer.start()
 
@@ -159,14 +156,17 @@ class _Core:
                 self._dispatch()
                 self._tell()
                 self._retain()
-            except DatabaseError:
+            except DatabaseDownError:
                 log.warning("database-down", extra={"facts": {}})
+                stop.wait(1.0)
+            except Exception:  # a fault of ours in one part must not stop all others for good
+                log.exception("tick-failed", extra={"facts": {}})
                 stop.wait(1.0)
 
     def _lost(self, owner: str) -> None:
         try:
             self.leases.owner_lost(owner)
-        except DatabaseError:
+        except DatabaseDownError:
             log.warning("database-down", extra={"facts": {}})  # its lease will tell
 
     def _dispatch(self) -> None:
@@ -174,7 +174,7 @@ class _Core:
         if self.dispatcher is None:
             return
         now, waiting = time.monotonic(), {}
-        if self.ledger.running():
+        if self.leases.watching:
             self._busy = now
         for study in self.ledger.in_state(StudyState.COMPLETE):
             key = (study.pseudonym, study.revision, study.attempts)
@@ -201,7 +201,7 @@ class _Core:
                 metrics.count_failed(str(facts.get("reason", "")))
             elif code == "study-acknowledged":
                 study = self.ledger.find(pseudonym)
-                if study is not None:
+                if study is not None and study.generation == 1:  # later ones did not begin with the first image
                     since = datetime.fromisoformat(study.first_received)
                     metrics.observe_study_seconds(max(0.0, (datetime.now(UTC) - since).total_seconds()))
 
@@ -214,15 +214,6 @@ class _Core:
             self.spool.remove(study.pseudonym)
             self.ledger.remove(study)
             log.info("study-removed", extra={"facts": {"study": study.pseudonym}})
-
-    def _patiently(self, step: Callable[[], object]) -> None:
-        while True:
-            try:
-                step()
-            except DatabaseError:
-                time.sleep(1.0)
-            else:
-                return
 
 
 class _Alone:
@@ -242,8 +233,3 @@ class _Alone:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
-
-
-def _may_come(error: DatabaseError) -> bool:
-    """Whether waiting can help: a server that is down may come up, a wrong URL will not."""
-    return type(error.__cause__).__name__ in ("OperationalError", "InterfaceError", "TimeoutError")

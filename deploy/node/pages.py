@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from braintumor.errors import BrainTumorError, DatabaseError
 from braintumor.jobs import problem
 from deploy.node import metrics, reasons
+from deploy.node.bearer import is_authorised
 from deploy.node.states import Study, StudyState
 
 REFRESH_S = 10
@@ -269,9 +269,7 @@ def _refusal(token: str | None, authorization: str) -> Response | None:
     if not token:
         words = ("Retries are switched off", "This node has no token", "Set BRAINTUMOR_NODE_TOKEN and start it again")
         return _problem(HTTPStatus.FORBIDDEN, *words, "no-token")
-    scheme, _, given = authorization.partition(" ")
-    # Starlette decodes headers as Latin-1, so this is what was sent
-    if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("latin-1"), token.encode()):
+    if is_authorised(authorization, token):
         return None
     words = ("The token is missing or wrong", "Nothing was changed", "Send the node's token: Authorization: Bearer ...")
     refused = _problem(HTTPStatus.UNAUTHORIZED, *words, "unauthorized")

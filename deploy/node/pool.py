@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from braintumor.errors import BrainTumorError, DatabaseError
+from braintumor.errors import BrainTumorError
 from deploy.node.ledger import Ledger
 from deploy.node.logs import configure
-from deploy.node.schema import Database
+from deploy.node.patience import patiently
+from deploy.node.schema import Database, DatabaseDownError
 from deploy.node.settings import NodeSettings, load
 from deploy.node.spool import Spool
 from deploy.node.worker import UnfitError, Worker, owner_name
@@ -136,8 +137,11 @@ def _left(processes: list[subprocess.Popen[bytes]], patience_s: float) -> list[s
 def serve(settings: NodeSettings, owner: str) -> int:
     """A worker process until it is asked to stop, or has done enough; returns its exit status."""
     asked = threading.Event()
-    ledger = Ledger(_opened(settings, asked))
-    worker = Worker(settings, ledger, Spool(settings.state), owner)
+    try:
+        database = patiently(lambda: Database(settings.database_url), asked)
+    except DatabaseDownError:
+        return 0
+    worker = Worker(settings, Ledger(database), Spool(settings.state), owner)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         if asked.is_set():  # the second time: at once
@@ -164,20 +168,9 @@ def _work(worker: Worker, asked: threading.Event, studies: int) -> None:
                 done += 1
             else:
                 asked.wait(IDLE_S)
-        except DatabaseError:
+        except DatabaseDownError:
             log.warning("database-down", extra={"facts": {}})
             asked.wait(1.0)
-
-
-def _opened(settings: NodeSettings, asked: threading.Event) -> Database:
-    while True:
-        try:
-            return Database(settings.database_url)
-        except DatabaseError:
-            if asked.is_set():
-                raise
-            log.warning("database-down", extra={"facts": {}})
-            time.sleep(1.0)
 
 
 def _end_with(parent: int) -> None:

@@ -93,13 +93,13 @@ class _Command:
             raise _told(done.returncode)
         manifest = out / "result.json"
         if not manifest.is_file():
-            raise EngineError("The command of work.command wrote no result.json", remedy="Check the settings")
+            raise CommandFailedError("no result.json")
         make_durable(out)
         return dict(json.loads(manifest.read_text()))
 
 
 class CommandFailedError(Exception):
-    """A command ended with a status that is not one of ours."""
+    """A command ended with a status that is not one of ours, or well and without results."""
 
 
 def _told(status: int) -> Exception:

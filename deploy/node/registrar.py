@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import Empty, Full, Queue
-from typing import TypeVar
 
-from braintumor.errors import BrainTumorError, DatabaseError
+from braintumor.errors import BrainTumorError
 from deploy.node.ledger import Ledger
+from deploy.node.patience import patiently
+from deploy.node.schema import DatabaseDownError
 from deploy.node.spool import Arrival, Spool
-
-_T = TypeVar("_T")
 
 log = logging.getLogger("braintumor.node.registrar")
 
@@ -54,11 +54,6 @@ class Registrar:
         except Full:
             self._rescan.set()
 
-    @property
-    def waiting(self) -> int:
-        """Arrivals that are not entered yet."""
-        return self._queue.qsize()
-
     def _run(self) -> None:
         while not (self._stop.is_set() and self._queue.empty()):
             try:
@@ -66,7 +61,7 @@ class Registrar:
                     self._rescan.clear()
                     self._adopt()
                 self._enter(self._batch())
-            except DatabaseError:
+            except DatabaseDownError:
                 return  # asked to stop while it is down: the disk has everything, and the next start enters it
 
     def _batch(self) -> list[Arrival]:
@@ -87,14 +82,14 @@ class Registrar:
             try:
                 if self._received(pseudonym, arrivals):
                     self._entered(pseudonym)
-            except DatabaseError:
+            except DatabaseDownError:
                 raise
             except Exception:
                 # one study that cannot be entered must not keep out all others; the next start tries it again
                 log.exception("instances-not-entered", extra={"facts": {"study": pseudonym}})
 
     def _received(self, pseudonym: str, arrivals: list[Arrival]) -> bool:
-        return self._patiently(lambda: self._ledger.received(pseudonym, arrivals, rerun_late=self._rerun))
+        return patiently(lambda: self._ledger.received(pseudonym, arrivals, rerun_late=self._rerun), self._stop)
 
     def _adopt(self) -> None:
         """Enter files that lie on the disk and that the database does not know."""
@@ -102,7 +97,7 @@ class Registrar:
         for pseudonym, path in self._spool.kept():
             present.setdefault(pseudonym, []).append(path.name)
         for pseudonym, names in present.items():
-            known: frozenset[str] = self._patiently(lambda p=pseudonym: self._ledger.known_files(p))  # type: ignore[misc]
+            known = patiently(partial(self._ledger.known_files, pseudonym), self._stop)
             unknown = [name for name in names if name not in known]
             for start in range(0, len(unknown), _BATCH):
                 self._enter(self._recovered(pseudonym, unknown[start : start + _BATCH]))
@@ -117,15 +112,3 @@ class Registrar:
             except (BrainTumorError, OSError) as error:
                 log.error("instance-unreadable", extra={"facts": {"study": pseudonym, "error": type(error).__name__}})
         return found
-
-    def _patiently(self, step: Callable[[], _T]) -> _T:
-        """A database that is down is waited for: what was acknowledged must be entered."""
-        wait = 0.2
-        while True:
-            try:
-                return step()
-            except DatabaseError:
-                log.warning("database-down", extra={"facts": {"waiting": self.waiting}})
-                if self._stop.wait(wait):
-                    raise
-                wait = min(2 * wait, 5.0)

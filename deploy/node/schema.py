@@ -102,13 +102,17 @@ events = Table(
 )
 
 
+class DatabaseDownError(DatabaseError):
+    """It does not answer now; later it may."""
+
+
 class Database:
-    """SQLite or PostgreSQL by URL; every failure of it is a `DatabaseError`.
+    """SQLite or PostgreSQL by URL; while it does not answer, everything raises `DatabaseDownError`.
 
     Raises
     ------
     DatabaseError
-        If the URL is of no use, the database does not answer, or its tables are of a newer version.
+        If the URL is of no use, or its tables are of a newer version; `DatabaseDownError` if it does not answer.
     """
 
     def __init__(self, url: str) -> None:
@@ -161,7 +165,7 @@ def _explained() -> Iterator[None]:
         raise  # our mistake, which waiting does not mend
     except (DBAPIError, SQLAlchemyError) as error:
         kind = type(error).__name__  # its text may quote values
-        raise DatabaseError(f"The node's database does not answer ({kind})", remedy="Check that it runs") from error
+        raise DatabaseDownError(f"The node's database does not answer ({kind})", remedy="Check that it runs") from error
 
 
 def _postgresql(url: str) -> Engine:

@@ -110,7 +110,8 @@ class Destination(_Part):
     folder: Path | None = None
     send: tuple[Literal["segmentation", "measurements", "pictures", "report"], ...] = ("segmentation", "measurements")
     verify: Literal["query", "commitment", "none"] = "query"
-    """How the destination confirms: it is asked for each instance (C-FIND, QIDO-RS), or Storage Commitment, or not at all."""
+    """How the destination confirms: it is asked for each instance (C-FIND, QIDO-RS), or Storage Commitment, or ``none``: that
+    it took them is then all there is, and counts as its word."""
 
     @model_validator(mode="after")
     def _has_an_address(self) -> Destination:

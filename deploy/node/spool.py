@@ -150,11 +150,11 @@ class Spool:
 
     def instances(self, pseudonym: str) -> Path:
         """The folder of a study's images."""
-        return self._studies / pseudonym / "instances"
+        return self.study(pseudonym) / "instances"
 
     def results(self, pseudonym: str, generation: int) -> Path:
         """A new name for the results of one run; not created."""
-        return self._studies / pseudonym / "results" / f"{generation}-{uuid.uuid4().hex[:8]}"
+        return self.study(pseudonym) / "results" / f"{generation}-{uuid.uuid4().hex[:8]}"
 
     def keep(self, content: bytes, calling: str, announced: Announced | None = None) -> tuple[Kept, Arrival]:
         """Keep one DICOM file (PS3.10); when this returns, a power cut loses nothing of it.
@@ -186,7 +186,7 @@ class Spool:
             if same_content(target.read_bytes(), content):
                 sync_folder(target.parent)  # whoever kept it first may not have come so far yet
                 return Kept.SAME, found
-            aside = self._studies / pseudonym / "conflicts" / f"{target.stem}-{found.sha256[:8]}.dcm"
+            aside = self.study(pseudonym) / "conflicts" / f"{target.stem}-{found.sha256[:8]}.dcm"
             self._link(content, aside)
         except OSError as error:
             raise _full(error) from error
@@ -235,12 +235,8 @@ class Spool:
             size=len(content),
         )
 
-    def has(self, study_uid: str, sop_uid: str) -> bool:
-        """Whether an instance is kept: what Storage Commitment promises."""
-        return (self.instances(self.pseudonym(study_uid)) / self.file(sop_uid)).is_file()
-
     def find(self, sop_uids: Iterable[str]) -> dict[str, Path]:
-        """Files of the instances that are kept, by SOP Instance UID, whatever their study.
+        """Files of the instances that are kept, by SOP Instance UID, whatever their study: what Storage Commitment promises.
 
         Looks into each study's folder once, the latest first, however many are asked for; needs no index that could disagree
         with the files.
@@ -278,7 +274,7 @@ class Spool:
 
     def remove(self, pseudonym: str) -> None:
         """Remove everything of a study; it vanishes by one rename first, so a killed removal leaves nothing half."""
-        folder = self._studies / pseudonym
+        folder = self.study(pseudonym)
         if folder.exists():
             doomed = self._incoming / f"removed-{uuid.uuid4().hex}"
             self._durable -= {folder, folder / "instances", folder / "conflicts"}

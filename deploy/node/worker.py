@@ -16,16 +16,16 @@ from pathlib import Path
 
 from braintumor.errors import (
     BrainTumorError,
-    CorruptFileError,
-    DatabaseError,
     EngineError,
     NotInstalledError,
     OutputError,
     WeightsError,
 )
 from deploy.node.ledger import Ledger, SeriesFacts
+from deploy.node.patience import patiently
 from deploy.node.processors import Processor, processor, without_uids
 from deploy.node.rules import used_series
+from deploy.node.schema import DatabaseDownError
 from deploy.node.settings import NodeSettings
 from deploy.node.spool import Spool
 from deploy.node.states import Reason, Study
@@ -38,8 +38,6 @@ TOO_LONG = 75
 _OURS = (OutputError, EngineError, WeightsError, NotInstalledError)
 """Errors that are this machine's fault and not the study's: it stays COMPLETE, for another worker or a better day."""
 
-_DATABASE_WAIT_S = 1.0
-
 
 def owner_name() -> str:
     """A name that no other worker process ever has."""
@@ -48,6 +46,10 @@ def owner_name() -> str:
 
 class UnfitError(Exception):
     """The worker cannot do any study, or not now; the message is the code of the reason."""
+
+
+class _DataMissingError(Exception):
+    """The disk does not hold what was acknowledged."""
 
 
 class Worker:
@@ -91,7 +93,7 @@ class Worker:
         ------
         UnfitError
             If this machine cannot do any: its disk is full, its model is missing.
-        DatabaseError
+        DatabaseDownError
             If the database does not answer while a study is sought; once it has one, a worker waits for the database.
         """
         study = self._ledger.claim(self.owner, pseudonym)
@@ -109,7 +111,7 @@ class Worker:
         """Give the present study back undone; for a process that must stop now."""
         study = self._current
         if study is not None:
-            _patiently(lambda: self._ledger.released(study))
+            patiently(lambda: self._ledger.released(study))
 
     def _do(self, study: Study) -> None:
         started = time.monotonic()
@@ -119,14 +121,18 @@ class Worker:
             with self._images(study) as images:
                 manifest = self._run(images, out, datetime.fromisoformat(study.created))
         except _OURS as error:
-            _patiently(lambda: self._ledger.released(study))
+            patiently(lambda: self._ledger.released(study))
             raise UnfitError(error.code) from error
+        except _DataMissingError:
+            words = "An image that was received is gone from the disk, or altered. Send the study again."
+            patiently(lambda: self._ledger.failed(study, Reason.DATA_MISSING, words))
+            log.error("data-missing", extra={"facts": {"study": study.pseudonym}})
         except BrainTumorError as error:
             code, detail = error.code, without_uids(f"{error.problem}. {error.remedy}.")
-            _patiently(lambda: self._ledger.failed(study, code, detail))
+            patiently(lambda: self._ledger.failed(study, code, detail))
             log.warning("study-failed", extra={"facts": {"study": study.pseudonym, "reason": code}})
         except Exception as error:
-            _patiently(lambda: self._ledger.lost(study, self._settings.work.attempts))
+            patiently(lambda: self._ledger.lost(study, self._settings.work.attempts))
             log.exception("study-crashed", extra={"facts": {"study": study.pseudonym, "error": type(error).__name__}})
         else:
             model = manifest.get("model", {})
@@ -137,7 +143,7 @@ class Worker:
             }
             names = [destination.name for destination in self._settings.destinations]
             relative = str(out.relative_to(self._spool.state))
-            if _patiently(lambda: self._ledger.produced(study, relative, names, facts)):
+            if patiently(lambda: self._ledger.produced(study, relative, names, facts)):
                 log.info("study-produced", extra={"facts": {"study": study.pseudonym, "seconds": facts["seconds"]}})
                 _tidy(out)
                 return
@@ -150,7 +156,8 @@ class Worker:
         every = self._ledger.series(study.id)
         used = used_series(every, self._settings.rules)
         folder = self._spool.instances(study.pseudonym)
-        _check(folder, used)
+        if not _is_whole(folder, used):
+            raise _DataMissingError
         if len(used) == len(every):
             yield folder
             return
@@ -174,7 +181,7 @@ class Worker:
             end = time.monotonic() + work.limit_s
             while not over.wait(work.lease_s / 5):
                 if time.monotonic() > end:
-                    _patiently(lambda: self._ledger.failed(study, Reason.TOO_LONG, f"It took longer than {work.limit_s:g} s"))
+                    patiently(lambda: self._ledger.failed(study, Reason.TOO_LONG, f"It took longer than {work.limit_s:g} s"))
                     log.error("study-too-long", extra={"facts": {"study": study.pseudonym, "limit_s": work.limit_s}})
                     self._give_up()
                     return
@@ -182,7 +189,7 @@ class Worker:
                     if not self._ledger.beat(study):
                         log.warning("study-taken-over", extra={"facts": {"study": study.pseudonym}})
                         return  # what comes of it will not be entered
-                except DatabaseError:
+                except DatabaseDownError:
                     log.warning("database-down", extra={"facts": {"study": study.pseudonym}})
 
         thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
@@ -202,22 +209,7 @@ def _tidy(out: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _check(folder: Path, used: Sequence[SeriesFacts]) -> None:
-    """A file that was acknowledged and is gone must not go unnoticed."""
-    for series in used:
-        for name, size in zip(series.files, series.sizes, strict=True):
-            path = folder / name
-            if not path.is_file() or path.stat().st_size != size:
-                raise CorruptFileError(
-                    "An image that was received is gone from the disk, or altered", remedy="Send the study again"
-                )
-
-
-def _patiently(step: Callable[[], bool]) -> bool:
-    """Enter a step as soon as the database answers: hours of work must not be lost for its restart."""
-    while True:
-        try:
-            return step()
-        except DatabaseError:
-            log.warning("database-down", extra={"facts": {}})
-            time.sleep(_DATABASE_WAIT_S)
+def _is_whole(folder: Path, used: Sequence[SeriesFacts]) -> bool:
+    """Whether every file that was acknowledged lies there in its size: one that is gone must not go unnoticed."""
+    kept = {path.name: path.stat().st_size for path in folder.iterdir()} if folder.is_dir() else {}
+    return all(kept.get(name) == size for series in used for name, size in zip(series.files, series.sizes, strict=True))

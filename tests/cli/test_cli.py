@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from braintumor import __version__, errors
+from braintumor import __version__, errors, pipeline
 from braintumor.cli import main
-from braintumor.cli.console import fail
+from braintumor.cli.console import STAGE_WORDS, fail
 from braintumor.errors import GeometryError
 
 
@@ -196,3 +196,7 @@ def test_train_by_folds_measures_each_case_with_the_network_that_never_saw_it(tr
 def test_engine_names_are_checked(nifti_study, tmp_path):
     assert call("run", nifti_study, "-o", tmp_path / "out", "--engine", "abacus") == errors.EngineError.exit_code
     assert not np.any([path.name == "out" for path in tmp_path.iterdir()])
+
+
+def test_progress_names_every_stage_in_its_order():
+    assert tuple(STAGE_WORDS) == pipeline.STAGES

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import AsyncIterator, Callable
 from email.message import Message
 from http import HTTPStatus
@@ -15,6 +14,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 from starlette.requests import ClientDisconnect
 
+from deploy.node.bearer import is_authorised
 from deploy.node.receive.intake import Count, Intake, Outcome, Taken, status_of
 from deploy.node.spool import LARGEST_INSTANCE, Announced, Arrival, Refusal, Spool
 
@@ -58,7 +58,7 @@ def router(
     intake = Intake(spool, on_kept, count)
 
     async def received(request: Request, study: str) -> Response:
-        if token is not None and not _is_authorised(request, token):
+        if token is not None and not is_authorised(request.headers.get("authorization", ""), token):
             return _problem(HTTPStatus.UNAUTHORIZED, "A bearer token is needed", {"WWW-Authenticate": "Bearer"})
         boundary = _boundary(request.headers.get("content-type", ""))
         if isinstance(boundary, Response):
@@ -208,11 +208,6 @@ class _Answer:
         else:
             status = HTTPStatus.INSUFFICIENT_STORAGE if self._no_space else HTTPStatus.CONFLICT
         return JSONResponse(content, status, media_type=_JSON)
-
-
-def _is_authorised(request: Request, token: str) -> bool:
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode())
 
 
 def _boundary(header: str) -> bytes | Response:

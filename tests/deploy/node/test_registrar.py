@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from braintumor.errors import DatabaseError
 from deploy.node.registrar import Registrar
+from deploy.node.schema import DatabaseDownError
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_database_that_is_down_is_waited_for(registrar, ledger, spool, sender,
     def away(*arguments, **options):
         asked.append(1)
         if len(asked) < 3:
-            raise DatabaseError("down", remedy="wait")
+            raise DatabaseDownError("down", remedy="wait")
         return type(ledger).received(ledger, *arguments, **options)
 
     monkeypatch.setattr(ledger, "received", away)

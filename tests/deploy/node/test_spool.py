@@ -52,7 +52,7 @@ def test_an_instance_is_kept_once_and_found_by_its_uids(spool: Spool, files: lis
     assert (kept, spool.keep(content, "SCANNER")[0]) == (Kept.NEW, Kept.SAME)
     path = spool.instances(spool.pseudonym(header.StudyInstanceUID)) / arrival.file
     assert path.read_bytes() == content
-    assert spool.has(header.StudyInstanceUID, header.SOPInstanceUID)
+    assert header.SOPInstanceUID in spool.find([header.SOPInstanceUID])
     assert spool.find([header.SOPInstanceUID, "1.2.3"]) == {header.SOPInstanceUID: path}
     assert spool.recovered(path).sha256 == arrival.sha256
     assert (arrival.size, arrival.description, arrival.series_uid) == (
@@ -247,7 +247,7 @@ def test_a_removed_study_can_come_again(spool: Spool, files: list[Path]) -> None
     _, arrival = spool.keep(content, "TEST")
     pseudonym = spool.pseudonym(arrival.study_uid)
     Spool(spool.state).remove(pseudonym)  # by another process
-    assert not spool.has(arrival.study_uid, arrival.sop_uid)
+    assert not spool.find([arrival.sop_uid])
     assert spool.keep(content, "TEST")[0] is Kept.NEW
     spool.remove(pseudonym)
     spool.remove(pseudonym)

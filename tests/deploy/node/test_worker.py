@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from braintumor.errors import DatabaseError, GeometryError, OutputError
+from braintumor.errors import GeometryError, OutputError
 from deploy.node.completion import Completion
 from deploy.node.leases import Leases
 from deploy.node.pool import Pool
-from deploy.node.processors import processor
+from deploy.node.processors import CommandFailedError, processor
+from deploy.node.schema import DatabaseDownError
 from deploy.node.settings import Complete, Destination, NodeSettings, Rule, Work
 from deploy.node.states import Reason, StudyState
 from deploy.node.worker import UnfitError, Worker
@@ -154,7 +155,7 @@ class TestWorker:
         study = waiting()
         next(spool.instances(study.pseudonym).iterdir()).unlink()
         worker(writes).one()
-        assert ledger.find(study.pseudonym).reason == "corrupt-file"
+        assert ledger.find(study.pseudonym).reason == Reason.DATA_MISSING
 
     def test_series_that_a_rule_ignores_are_not_seen(self, settings, ledger, spool, sender, waiting):
         rules = (Rule(description="localizer", action="ignore"), Rule(modality="MR"))
@@ -177,10 +178,9 @@ class TestWorker:
         def away(*arguments):
             asked.append(1)
             if len(asked) < 3:
-                raise DatabaseError("gone", remedy="wait")
+                raise DatabaseDownError("gone", remedy="wait")
             return type(ledger).produced(ledger, *arguments)
 
-        monkeypatch.setattr("deploy.node.worker._DATABASE_WAIT_S", 0.01)
         worker = Worker(settings, ledger, spool, run=writes)
         monkeypatch.setattr(ledger, "produced", away)
         worker.one()
@@ -198,6 +198,10 @@ class TestCommand:
     def test_its_exit_status_says_what_was_wrong_with_the_study(self, tmp_path):
         with pytest.raises(GeometryError):
             self.run(tmp_path, "sh", "-c", f"exit {GeometryError.exit_code}")
+
+    def test_results_that_are_not_there_are_unforeseen_and_not_the_machines_fault(self, tmp_path):
+        with pytest.raises(CommandFailedError, match=r"no result\.json"):
+            self.run(tmp_path, "true")
 
     def test_any_other_status_is_unforeseen(self, tmp_path):
         with pytest.raises(Exception, match="status 139"):
