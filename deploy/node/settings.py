@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -218,15 +218,19 @@ def load(path: Path | None) -> NodeSettings:
         first = error.errors(include_url=False, include_input=False)[0]  # the value may be a secret
         where = ".".join(str(part) for part in first["loc"]) or "settings"
         raise SettingsError(f"The setting {where} is wrong: {first['msg']}", remedy="See docs/node.md", path=path) from error
-    return _beside(found, path.resolve().parent)
+    beside: NodeSettings = _beside(found, path.resolve().parent)
+    return beside
 
 
-def _beside(settings: NodeSettings, folder: Path) -> NodeSettings:
-    """The same with relative paths made absolute, so that a service may start anywhere."""
-    watch = settings.watch
-    if watch.folder is not None:
-        watch = watch.model_copy(update={"folder": folder / watch.folder})
-    destinations = tuple(
-        d if d.folder is None else d.model_copy(update={"folder": folder / d.folder}) for d in settings.destinations
-    )
-    return settings.model_copy(update={"state": folder / settings.state, "watch": watch, "destinations": destinations})
+def _beside(value: Any, folder: Path) -> Any:
+    """The same with every relative path in it made absolute, so that a service may start anywhere."""
+    if isinstance(value, Path):
+        return folder / value
+    if isinstance(value, BaseModel):
+        parts = {name: getattr(value, name) for name in type(value).model_fields}
+        return value.model_copy(update={name: _beside(part, folder) for name, part in parts.items()})
+    if isinstance(value, tuple):
+        return tuple(_beside(part, folder) for part in value)
+    if isinstance(value, dict):
+        return {key: _beside(part, folder) for key, part in value.items()}
+    return value
