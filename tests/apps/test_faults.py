@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from apps.braintumor import upstream
+from braintumor import phantom as generator
 from tests.apps.served import facts_of
 
 
@@ -133,6 +134,62 @@ def shape_of(process, series):
         job = process.client.get(f"/api/jobs/{job['id']}").json()
     response = process.client.get(f"/api/studies/{process.study}/mask", params={"series": series})
     return tuple(int(n) for n in response.headers["x-shape"].split(","))
+
+
+KILLER = """
+import os, signal, sys
+if "braintumor.learn" in sys.orig_argv:
+    real, left = os.replace, [int(os.environ["DIE_BEFORE_REPLACEMENT"])]
+    def replace(source, target, **more):
+        if "/models" in str(target):
+            left[0] -= 1
+            if not left[0]:
+                os.kill(os.getppid(), signal.SIGKILL)
+                os.kill(os.getpid(), signal.SIGKILL)
+        return real(source, target, **more)
+    os.replace = replace
+"""
+"""As sitecustomize.py: server and training die together while the training publishes."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deadly", [4, 5], ids=["before the new version is there", "before it is the one served"])
+def test_kill_during_publish_serves_the_old_version_and_then_the_new_one(tmp_path, deadly):
+    studies = [tmp_path / "studies" / str(seed) for seed in (7, 8, 9)]
+    for seed, folder in zip((7, 8, 9), studies, strict=True):
+        options = generator.PhantomOptions(seed=seed, spacing_mm=(4.0, 4.0, 4.0), skull=False)
+        generator.write_dicom(generator.make(options)[0], folder)
+    (tmp_path / "sitecustomize.py").write_text(KILLER)
+    more = {"PYTHONPATH": str(tmp_path), "DIE_BEFORE_REPLACEMENT": str(deadly)}
+    running = Process(tmp_path / "studies", tmp_path / "state", **more)
+    running.start()
+    try:
+        for folder in studies:
+            running.study = str(facts_of(folder)[0])
+            series = t1ce(running)
+            shape_of(running, series)
+            mask = running.client.get(f"/api/studies/{running.study}/mask", params={"series": series}).content
+            params = {"series": series, "annotator": "Ada"}
+            put = running.client.put(f"/api/studies/{running.study}/label", params=params, content=mask)
+            assert put.status_code == 201
+        before = running.client.get("/api/models").json()["current"]
+        assert running.client.post("/api/train", json={"steps": 1}).status_code == 202
+        assert running.process.wait(240) == -signal.SIGKILL  # while it published
+        running.environment = {}
+        running.start()
+        deadline = time.monotonic() + 120
+        while (state := running.client.get("/api/train").json())["job"]["state"] in ("pending", "running"):
+            assert time.monotonic() < deadline, state
+            time.sleep(0.3)
+        assert state["job"]["state"] == "completed", state
+        assert state["last"]["published"]
+        models = running.client.get("/api/models").json()
+        assert models["current"] == state["last"]["version"] != before
+        assert len(models["versions"]) == 2  # not added once more by the second attempt
+        assert all(len(versions(running)) == 1 for running.study in [str(facts_of(folder)[0]) for folder in studies])
+    finally:
+        if running.process.poll() is None:
+            running.kill()
 
 
 @pytest.mark.slow

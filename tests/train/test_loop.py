@@ -60,11 +60,24 @@ def test_without_augmentation_nothing_is_random():
     assert torch.equal(one[1], other[1])
 
 
+def test_a_bias_field_multiplies_what_was_measured_smoothly_and_leaves_the_background():
+    images = torch.zeros(4, 8, 64, 64)
+    images[:, :, 8:56, 8:56] = 2.0
+    only = AugmentConfig(geometry=0.0, intensity=0.0, drop_sequence=0.0, bias=0.2)
+    labels, centres = torch.zeros(4, 64, 64, dtype=torch.uint8), torch.full((4, 2), 31.5)
+    out, _ = augment(images, labels, centres, torch.Generator().manual_seed(0), (64, 64), only)
+    assert torch.equal(out != 0, images != 0)
+    assert torch.equal(out[:, :4], out[:, 4:])  # the slices of a context together
+    inside = out[:, :, 8:56, 8:56]
+    assert 0.1 < float(inside.std()) < 1.5
+    assert float((inside[..., 1:] - inside[..., :-1]).abs().max()) < 0.15
+
+
 def test_the_slices_of_a_context_change_together():
     item = patients()[0]
     one = torch.from_numpy(item.images[:3]).float()
     images, labels = torch.cat((one, one, one), dim=1), torch.from_numpy(item.labels[:3])
-    config = AugmentConfig(drop_sequence=0.5, misalign=0.5)
+    config = AugmentConfig(drop_sequence=0.5, misalign=0.5, bias=0.1)
     out, _ = augment(images, labels, torch.full((3, 2), 100.0), torch.Generator().manual_seed(1), (32, 32), config)
     parts = out.view(3, 3, 4, 32, 32)
     assert ((parts[:, 0] == 0).all(dim=(2, 3)) == (parts[:, 2] == 0).all(dim=(2, 3))).all()

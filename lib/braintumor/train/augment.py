@@ -24,12 +24,19 @@ class AugmentConfig:
         Chance of each sequence to be blanked; at least one always stays.
     misalign
         Chance of each sequence to be shifted by 1 or 2 pixels against the others, as after an imperfect registration.
+    bias
+        Largest standard deviation of a multiplicative bias field of the scanner, as a share of the intensity.
     """
 
     geometry: float = 1.0
     intensity: float = 1.0
     drop_sequence: float = 0.1
     misalign: float = 0.0
+    bias: float = 0.0
+
+
+MEAN_OVER_DEVIATION = 4.0
+"""Mean of a brain's intensities in their own standard deviations, about: where a z-score's 0 lies above black."""
 
 
 def augment(
@@ -65,6 +72,8 @@ def augment(
     warped = functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     mask = functional.grid_sample(labels[:, None].float(), grid, mode="nearest", padding_mode="zeros", align_corners=False)
     brain = (warped != 0).any(dim=1, keepdim=True)
+    if config.bias:
+        warped = _biased(warped, generator, config.bias) * brain
     if config.intensity:
         warped = _intensities(warped, brain, generator, config.intensity)
     return _drop(warped, generator, config.drop_sequence), mask[:, 0].long()
@@ -119,6 +128,15 @@ def _intensities(x: Tensor, brain: Tensor, g: torch.Generator, scale: float = 1.
         x = functional.interpolate(small, size=(height, width), mode="bilinear", align_corners=False)
     noise = torch.randn(n, channels, height, width, generator=g) * scale * _uniform(n, 0.0, 0.15, g).view(n, 1, 1, 1)
     return (x + noise).clamp(-5.0, 5.0) * brain
+
+
+def _biased(x: Tensor, g: torch.Generator, largest: float) -> Tensor:
+    """A smooth field that multiplies what the scanner measured; in z-scores that adds as well, because 0 is not black there."""
+    n, channels, height, width = x.shape
+    c = len(Sequence)
+    coarse = torch.randn(n, c, 3, 3, generator=g) * _uniform(n * c, 0.0, largest, g).view(n, c, 1, 1)
+    field = functional.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=True)
+    return x + _every_slice(field, channels) * (x + MEAN_OVER_DEVIATION)
 
 
 def _every_slice(per_sequence: Tensor, channels: int) -> Tensor:
