@@ -1,13 +1,13 @@
-"""nnU-Net v2 (2D) on the same patients: trained fold by fold for as long as our network was, its masks left for `braintumor evaluate`.
+"""nnU-Net v2 (2D) on the same patients, trained as long as ours was; its masks are left for `braintumor evaluate`.
 
-``python -m benchmarks.nnunet DATA/brats -o OUT --fold 0 --minutes 45`` wants nnunetv2, best in an environment of its own. It can be
-stopped between steps of preparation; a fold that was trained is not trained again. Then::
+``python -m benchmarks.nnunet DATA/brats -o OUT --fold 0 --minutes 45`` wants nnunetv2, best in an environment of its own. A
+fold that was trained is not trained again. Then::
 
     braintumor evaluate OUT/predictions DATA/brats -o report/ --allow-missing
 
-nnU-Net plans its own network, preprocessing, augmentation and loss (its recipe for BraTS: regions instead of labels) and averages
-over mirrored views. Three things are changed in its favour, because it is made for a GPU and hours: its batch is `--batch` slices,
-it multiplies in bf16 where the processor does, and its learning rate falls to 0 within the time it has.
+nnU-Net plans its own network, preprocessing, augmentation and loss (its recipe for BraTS: regions instead of labels) and
+averages over mirrored views. Three things are changed in its favour, because it is made for a GPU and hours: its batch is
+`--batch` slices, it multiplies in bf16 where the processor does, and its learning rate falls to 0 within the time it has.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ STEPS_BETWEEN_LOOKS = 5
 
 def main() -> None:
     options = _options()
-    folders = {name: options.output / name.removeprefix("nnUNet_") for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
+    folders = {
+        name: options.output / name.removeprefix("nnUNet_") for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
+    }
     for name, folder in folders.items():
         folder.mkdir(parents=True, exist_ok=True)
         os.environ[name] = str(folder.resolve())
@@ -51,7 +53,7 @@ def main() -> None:
     _write_raw(cases, folders["nnUNet_raw"] / DATASET)
     prepared = folders["nnUNet_preprocessed"] / DATASET
     _plan(prepared, splits)
-    os.environ["nnUNet_n_proc_DA"] = str(options.workers)  # not before: the plan takes it for threads, at least 1
+    os.environ.update(nnUNet_n_proc_DA=str(options.workers))  # not before: the plan takes it for threads, at least 1
     for fold in (int(n) for n in options.fold.split(",")):
         model = _train(prepared, fold, options)
         _predict([cases[name] for name in splits.folds[fold]], model, fold, options.output)
@@ -119,8 +121,8 @@ def _train(prepared: Path, fold: int, options: argparse.Namespace) -> Path:
         for group in trainer.optimizer.param_groups:
             group["lr"] = trainer.initial_lr * (1.0 - done) ** 0.9  # nnU-Net's schedule, by time instead of epochs
         trainer.network.train()
-        for _ in range(STEPS_BETWEEN_LOOKS):
-            losses.append(float(trainer.train_step(next(trainer.dataloader_train))["loss"]))
+        batches = (next(trainer.dataloader_train) for _ in range(STEPS_BETWEEN_LOOKS))
+        losses += [float(trainer.train_step(batch)["loss"]) for batch in batches]
         steps += STEPS_BETWEEN_LOOKS
         print(f"fold {fold}: {done:5.1%}  {steps} steps  loss {np.mean(losses[-50:]):.4f}", flush=True)
     trainer.current_epoch = 1

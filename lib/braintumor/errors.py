@@ -207,9 +207,19 @@ class LanguageModelError(BrainTumorError):
 
 
 class FhirError(BrainTumorError):
-    """A FHIR server refused, cannot be reached, or took a part only."""
+    """A FHIR server refused, cannot be reached, or took a part only.
+
+    Attributes
+    ----------
+    status
+        HTTP status of its answer; None where there was none, or none that says why.
+    """
 
     exit_code, code, meaning = 64, "fhir", "the FHIR server refused or cannot be reached"
+
+    def __init__(self, problem: str, *, remedy: str, path: Path | str | None = None, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(problem, remedy=remedy, path=path)
 
 
 class SigningError(BrainTumorError):

@@ -17,6 +17,9 @@ from deploy.node.settings import Destination
 _KINDS = ("DiagnosticReport", "Observation", "BodyStructure")
 """What is a report's own; a Patient or Device may have been there before."""
 
+_FAULTS = dict.fromkeys((401, 403, 404, 405), Fault.REJECTED) | dict.fromkeys((400, 412, 413, 415, 422), Fault.REFUSED)
+"""What the answer to a transaction means: the same bundle is refused again; everything else may pass."""
+
 _ONCE = 1
 """Tries per request: the deliverer repeats."""
 
@@ -41,7 +44,8 @@ class FhirOutlet:
         try:
             self._client.send(bundle)
         except FhirError as error:
-            raise self._failed("The FHIR server did not take the report", Fault.FAILED) from error
+            fault = _FAULTS.get(error.status or 0, Fault.FAILED)
+            raise self._failed("The FHIR server did not take the report", fault, error.status) from error
 
     def confirm(self, parcel: Parcel) -> Confirmation:
         """Read the report back, see `Outlet`."""
@@ -61,13 +65,14 @@ class FhirOutlet:
     def abandon(self) -> None:
         """Nothing to do: no thread of its own outlives the deliverer's."""
 
-    def _failed(self, problem: str, fault: Fault) -> OutletError:
+    def _failed(self, problem: str, fault: Fault, status: int | None = None) -> OutletError:
         """The library's error says in words what it was; whether the server answers at all decides who has to wait."""
         try:
             self._client.transport.call("GET", "/metadata")
         except FhirError:
             return OutletError(Fault.UNREACHABLE, "The FHIR server does not answer", remedy="Look at it and its address")
-        return OutletError(fault, problem, remedy="Look at the server's log and this node's rights there")
+        said = "" if status is None else f"HTTP {status}"
+        return OutletError(fault, problem, remedy="Look at the server's log and this node's rights there", status=said)
 
 
 def _bundle(parcel: Parcel) -> dict[str, Any]:

@@ -209,10 +209,10 @@ class Transport:
         remedy = _REMEDIES.get(
             status, "Try again later; nothing is stored twice" if status in AGAIN else "Correct what it names"
         )
-        return self._error(f"{meaning} (HTTP {status})" + (f": {words}" if words else ""), remedy)
+        return self._error(f"{meaning} (HTTP {status})" + (f": {words}" if words else ""), remedy, status)
 
-    def _error(self, problem: str, remedy: str) -> FhirError:
-        return FhirError(f"The FHIR server {self.host} {problem}", remedy=remedy)
+    def _error(self, problem: str, remedy: str, status: int | None = None) -> FhirError:
+        return FhirError(f"The FHIR server {self.host} {problem}", remedy=remedy, status=status)
 
 
 @contextmanager

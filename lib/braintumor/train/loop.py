@@ -41,7 +41,7 @@ class TrainConfig:
     extra_share, thick
         See `BalancedSampler`.
     transplant, unenhance
-        Chances of a slice in the crops' part of the run, see `braintumor.train.synthesis`; the last part sees real lesions only.
+        Chances of a slice among the crops, see `braintumor.train.synthesis`; the last part sees real lesions only.
     compile
         Fuse the network's operations with torch.compile: a minute at the start, then faster steps
         (`benchmarks.run --only training`).

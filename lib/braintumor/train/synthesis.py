@@ -29,9 +29,9 @@ CLEARANCE = 3
 def transplant(batch: Batch, chance: float, rng: np.random.Generator) -> Batch:
     """Each slice, with `chance`, also gets the tumour of another slice of the batch, at its own or the mirrored place.
 
-    What is carved out is the donor's tumour, or its inner part, or the tumour with a rim of the tissue around it (CarveMix, Zhang
-    et al. 2021): all sequences and neighbouring slices together, with the donor's labels. Nothing is put outside the brain.
-    Slices with partial labels neither give nor take.
+    What is carved out is the donor's tumour, or its inner part, or the tumour with a rim of the tissue around it (CarveMix,
+    Zhang et al. 2021): all sequences and neighbouring slices together, with the donor's labels. Nothing is put outside the
+    brain. Slices with partial labels neither give nor take.
     """
     labels, images = batch.labels.numpy(), batch.images.numpy()
     partial = batch.partial.numpy()
@@ -53,10 +53,10 @@ def transplant(batch: Batch, chance: float, rng: np.random.Generator) -> Batch:
 
 
 def unenhance(batch: Batch, chance: float, rng: np.random.Generator) -> Batch:
-    """Each slice with an enhancing core, with `chance`, looks as if it had taken up no contrast; all of the core becomes label 1.
+    """Each slice with an enhancing core, with `chance`, looks as if it had taken up no contrast.
 
-    Inside the core the contrast-enhanced T1 is replaced by the plain one in its brightness and contrast, and enhancing tumour by
-    non-enhancing core: such cores are rare where training data is scarce, and then are taken for oedema.
+    Inside the core the contrast-enhanced T1 is replaced by the plain one in its brightness and contrast, and all of the core
+    becomes label 1: cores that do not enhance are rare where training data is scarce, and then are taken for oedema.
     """
     labels, images = batch.labels.numpy().copy(), batch.images.numpy().copy()
     t1, t1ce = list(Sequence).index(Sequence.T1), list(Sequence).index(Sequence.T1CE)

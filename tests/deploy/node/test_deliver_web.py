@@ -15,6 +15,7 @@ import pydicom
 import pytest
 import requests
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 
 from braintumor.errors import SettingsError
 from deploy.dev import fhir_server
@@ -226,6 +227,34 @@ def test_no_fhir_server_there(results: Path) -> None:
         with pytest.raises(OutletError) as caught:
             call(parcel_of(results, kind="fhir"))
         assert caught.value.down
+
+
+@pytest.mark.parametrize(
+    ("status", "fault"),
+    [(403, Fault.REJECTED), (422, Fault.REFUSED), (413, Fault.REFUSED), (409, Fault.FAILED), (500, Fault.FAILED)],
+)
+def test_what_the_answer_of_a_fhir_server_means(results: Path, status: int, fault: Fault) -> None:
+    app = FastAPI()
+
+    @app.get("/{path:path}")
+    def found(path: str) -> dict[str, str]:
+        return (
+            {"resourceType": "CapabilityStatement"} if path == "metadata" else {"resourceType": "Bundle", "type": "searchset"}
+        )
+
+    @app.post("/{path:path}")
+    def posted(path: str) -> Response:
+        if path.endswith("_search"):
+            return JSONResponse({"resourceType": "Bundle", "type": "searchset"})
+        return JSONResponse({"resourceType": "OperationOutcome"}, status_code=status)
+
+    with serving(app) as address:
+        outlet = open_destination(web(address, kind="fhir"), environment={})
+        with pytest.raises(OutletError) as caught:
+            outlet.send(parcel_of(results, kind="fhir"))
+    assert caught.value.fault is fault
+    assert caught.value.status == f"HTTP {status}"
+    assert caught.value.permanent == (fault is Fault.REFUSED)
 
 
 # Folders
