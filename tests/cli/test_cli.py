@@ -1,12 +1,15 @@
 """The command line as a person and as a script sees it."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+from typer.main import get_command
 
 from braintumor import __version__, errors, pipeline
-from braintumor.cli import main
+from braintumor.cli import COMMANDS, app, main
 from braintumor.cli.console import STAGE_WORDS, fail
 from braintumor.errors import GeometryError
 
@@ -28,6 +31,21 @@ def test_version_and_help(capsys):
     for status, meaning in errors.exit_codes().items():
         assert str(status) in text
         assert meaning.split()[0] in text
+
+
+def test_the_list_of_commands_says_what_each_says_of_itself_and_loads_none(capsys):
+    group = get_command(app)
+    with group.make_context("braintumor", [], resilient_parsing=True) as context:
+        group.get_help(context)
+        shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+        for name in COMMANDS:
+            line = group.get_command(context, name).get_short_help_str(1000)
+            assert " ".join(line.replace("`", "").split()) in shown.replace("`", ""), name
+    listing = (
+        "import sys; from braintumor.cli import app; app(['--help'], standalone_mode=False); print('torch' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True)
+    assert run.stdout.split()[-1] == "False"
 
 
 def test_wrong_usage_is_status_2(capsys, tmp_path):

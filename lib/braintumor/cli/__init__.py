@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from braintumor.cli.console import fail
@@ -37,14 +41,34 @@ COMMANDS = {
 
 
 class _Commands(TyperGroup):
-    """Loads a command's module when it is asked for: who wants to see a node's status need not wait for PyTorch."""
+    """Loads a command's module when it is run: who wants to see a node's status, or help, need not wait for PyTorch."""
+
+    _listing = False
 
     def list_commands(self, _context: Any) -> list[str]:
         return list(COMMANDS)
 
+    def format_help(self, context: Any, formatter: Any) -> None:
+        with self._unloaded():
+            super().format_help(context, formatter)
+
+    def shell_complete(self, context: Any, incomplete: str) -> Any:
+        with self._unloaded():
+            return super().shell_complete(context, incomplete)
+
+    @contextmanager
+    def _unloaded(self) -> Iterator[None]:
+        self._listing = True
+        try:
+            yield
+        finally:
+            self._listing = False
+
     def get_command(self, _context: Any, name: str) -> Any:
         if name not in COMMANDS:
             return None
+        if self._listing:
+            return TyperCommand(name, help=_described(name), rich_markup_mode="rich")
         module = import_module(f"braintumor.cli.{COMMANDS[name]}")
         if isinstance(getattr(module, "app", None), typer.Typer):
             group = get_command(module.app)
@@ -54,6 +78,19 @@ class _Commands(TyperGroup):
         settings, epilog = getattr(module, "CONTEXT", None), getattr(module, "EPILOG", None)
         one.command(name, epilog=epilog, context_settings=settings)(getattr(module, name.replace("-", "_")))
         return get_command(one)
+
+
+def _described(name: str) -> str:
+    """What a command's own module says of it, read without running the module."""
+    source = Path(__file__).with_name(f"{COMMANDS[name]}.py").read_text("utf-8")
+    function = name.replace("-", "_")
+    for part in ast.parse(source).body:
+        match part:
+            case ast.FunctionDef(name=found) if found == function:
+                return ast.get_docstring(part) or ""
+            case ast.Assign(targets=[ast.Name(id="app")], value=ast.Call(keywords=options)):
+                return str(next(ast.literal_eval(option.value) for option in options if option.arg == "help"))
+    return ""
 
 
 app = typer.Typer(
