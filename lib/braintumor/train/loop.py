@@ -20,7 +20,6 @@ from braintumor.segment.network import AttentionUNet, NetworkConfig, Outputs
 from braintumor.train.augment import AugmentConfig, augment
 from braintumor.train.data import FRAME, BalancedSampler, Slices
 from braintumor.train.losses import LossConfig, training_loss
-from braintumor.train.synthesis import transplant, unenhance
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,6 @@ class TrainConfig:
         Decay of the averaged weights, which are the ones published.
     extra_share, thick
         See `BalancedSampler`.
-    transplant, unenhance
-        Chances of a slice among the crops, see `braintumor.train.synthesis`; the last part sees real lesions only.
     compile
         Fuse the network's operations with torch.compile: a minute at the start, then faster steps
         (`benchmarks.run --only training`).
@@ -59,8 +56,6 @@ class TrainConfig:
     ema: float = 0.995
     extra_share: float = 0.5
     thick: float = 0.0
-    transplant: float = 0.0
-    unenhance: float = 0.0
     seed: int = 0
     compile: bool = False
     loss: LossConfig = field(default_factory=LossConfig)
@@ -273,10 +268,7 @@ def _one_step(state: _State, sampler: BalancedSampler, config: TrainConfig) -> f
         group["lr"] = learning_rate(config, state.step)
     full = state.step >= config.steps - config.full_steps
     seed = np.random.SeedSequence([config.seed, state.place.rank, state.step])
-    rng = np.random.default_rng(seed)
-    draws = sampler.batch(config.full_batch if full else config.batch, rng)
-    if not full and (config.transplant or config.unenhance):
-        draws = transplant(unenhance(draws, config.unenhance, rng), config.transplant, rng)
+    draws = sampler.batch(config.full_batch if full else config.batch, np.random.default_rng(seed))
     centres = draws.centres
     if full:
         centres = torch.tensor([[FRAME[0] / 2, FRAME[1] / 2]]).expand(len(centres), 2)
