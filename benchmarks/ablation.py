@@ -40,7 +40,8 @@ def configuration(base: dict[str, Any], variant: str, steps: int) -> dict[str, A
     change = VARIANTS[variant]
     train = dict(base["train"])
     scale = steps / train["steps"]
-    train |= {"steps": steps, "full_steps": round(train["full_steps"] * scale)}
+    # Runs this short do not earn back the two minutes that compiling takes.
+    train |= {"steps": steps, "full_steps": round(train["full_steps"] * scale), "compile": False}
     for part in ("loss", "augment"):
         train[part] = {**train.get(part, {}), **change.get(part, {})}
     network = {**base["network"], **change.get("network", {})}

@@ -1,44 +1,67 @@
-"""How long a person waits for the first image: the viewer itself, in headless Chromium, from address to pixels."""
+"""How long a person waits for the first image: the viewer itself, in headless Chromium, from the click to pixels."""
 
 from __future__ import annotations
 
 import importlib.util
-import shutil
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-SOFTWARE_GL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-quic"]
-"""No graphics card is needed; with one, images come sooner."""
+from deploy.dev import chromium
 
-HAS_IMAGE = """() => (window.cornerstone?.getRenderingEngines() ?? [])
-    .flatMap(engine => engine.getViewports())
-    .some(view => {
-        const canvas = view.getCanvas();
-        if (!canvas.width) return false;
-        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-        for (let n = 0; n < data.length; n += 16) if (data[n] > 60) return true;
-        return false;
-    })"""
+WATCH = (Path(__file__).parent / "first_image.js").read_text()
+PATIENCE_MS = 120_000
+SETTLE_MS = 8_000
+"""Until the slices of one study have arrived, before the next is opened."""
 
 
 def missing() -> str:
     """Why it cannot be measured here; '' if it can."""
     if importlib.util.find_spec("playwright") is None:
         return "playwright is not installed"
-    return "" if shutil.which("chromium") else "there is no chromium"
+    return "" if chromium.program() else "there is no chromium"
 
 
-def first_images(address: str, studies: list[str]) -> list[float]:
+def by_address(address: str, studies: list[str]) -> list[float]:
     """Seconds from asking for each study's page to brain on the screen, one after the other in one browser."""
+    seconds = []
+    with _page() as page:
+        for study in studies:
+            page.goto(f"{address}/ohif/braintumor?StudyInstanceUIDs={study}", wait_until="commit")
+            seconds.append(_wait(page))
+    return seconds
+
+
+def from_worklist(address: str, patients: list[str]) -> list[float]:
+    """Seconds from the click on a study's mode in the worklist to brain on the screen; the viewer runs already."""
+    seconds = []
+    with _page() as page:
+        for patient in patients:
+            page.goto(f"{address}/ohif/?mrn={patient}", wait_until="commit")
+            page.get_by_text(patient, exact=True).first.click(timeout=PATIENCE_MS)
+            mode = page.get_by_role("button", name="Brain tumour").first
+            mode.wait_for(timeout=PATIENCE_MS)
+            page.evaluate("window.begin()")
+            mode.click()
+            seconds.append(_wait(page))
+    return seconds
+
+
+@contextmanager
+def _page() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
-    seconds = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=SOFTWARE_GL)
+        browser = playwright.chromium.launch(executable_path=chromium.program(), args=list(chromium.FLAGS))
         page = browser.new_page(viewport={"width": 1600, "height": 950})
-        for study in studies:
-            started = time.perf_counter()
-            page.goto(f"{address}/ohif/braintumor?StudyInstanceUIDs={study}", wait_until="commit")
-            page.wait_for_function(HAS_IMAGE, polling=50, timeout=120_000)
-            seconds.append(time.perf_counter() - started)
+        page.add_init_script(WATCH)
+        yield page
         browser.close()
-    return seconds
+
+
+def _wait(page: Any) -> float:
+    page.wait_for_function("() => window.firstImage", polling=100, timeout=PATIENCE_MS)
+    seconds = page.evaluate("window.firstImage") / 1000
+    page.wait_for_timeout(SETTLE_MS)
+    return float(seconds)

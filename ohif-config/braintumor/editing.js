@@ -1,6 +1,6 @@
 /** The panel's tools: which label, which brush, how large; interpolation between slices; refinement by a click. */
 import * as api from './api.js';
-import { attempt } from './attempt.js';
+import { attempt, own } from './attempt.js';
 import * as masks from './masks.js';
 import { run, tools as cornerstoneTools } from './ohif.js';
 import * as session from './session.js';
@@ -98,7 +98,7 @@ async function refineAt(world, isBackground) {
   await attempt('refine', async () => {
     const { study, series, segment, about } = store.state;
     const label = isBackground ? 0 : about.labels.find(row => row.segment === segment).value;
-    const { box, voxels } = await api.refine(study, series, [{ ijk, label }], session.current());
+    const { box, voxels } = await own(api.refine(study, series, [{ ijk, label }], session.current()));
     session.edit(voxels, box);
   });
 }

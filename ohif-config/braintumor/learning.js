@@ -1,6 +1,6 @@
 /** The loop beyond one study: the next case by the chosen strategy, training and what came of it, versions of the model. */
 import * as api from './api.js';
-import { attempt } from './attempt.js';
+import { attempt, own } from './attempt.js';
 import { openStudy } from './ohif.js';
 import * as session from './session.js';
 import { notify, store } from './store.js';
@@ -23,7 +23,7 @@ export async function next({ leave = false } = {}) {
   }
   await attempt('next', async () => {
     const seen = new Set([...JSON.parse(sessionStorage.getItem(SEEN) ?? '[]'), store.state.study]);
-    const { study, reason } = await api.next(store.state.strategy, [...seen]);
+    const { study, reason } = await own(api.next(store.state.strategy, [...seen]));
     sessionStorage.setItem(SEEN, JSON.stringify([...seen]));
     sessionStorage.setItem('braintumor.reason', JSON.stringify({ study, reason }));
     session.leaving();

@@ -8,8 +8,18 @@
  */
 import { cornerstone, services, tools } from './ohif.js';
 
-export const SEGMENTATION = 'braintumor';
-export const UNCERTAINTY = 'braintumor-uncertainty';
+/** Ids of the labelmaps of the study on the screen. */
+export let SEGMENTATION;
+export let UNCERTAINTY;
+
+/** New ids for another study: OHIF remembers an id's colour table although Cornerstone forgets the tables with the study. */
+export function renew() {
+  const visit = Date.now();
+  SEGMENTATION = `braintumor-${visit}`;
+  UNCERTAINTY = `braintumor-uncertainty-${visit}`;
+}
+renew();
+
 const LABELMAP = 'Labelmap';
 const PLANES_DRAWN_MS = 1500;
 
@@ -84,7 +94,7 @@ export async function create(id, displaySet, rows) {
     return;
   }
   const segments = Object.fromEntries(rows.map(({ segment, name }) => [segment, { label: name, active: segment === 1 }]));
-  await segmentationService.createLabelmapForDisplaySet(displaySet, { segmentationId: id, label: id, segments });
+  await segmentationService.createLabelmapForDisplaySet(displaySet, { segmentationId: id, label: id === UNCERTAINTY ? 'Uncertainty' : 'Brain tumour', segments });
 }
 
 /** Whether the labelmap exists. */

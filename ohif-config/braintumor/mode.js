@@ -1,8 +1,9 @@
 /** Our OHIF mode, route `/ohif/braintumor`: four sequences, tools that edit a labelmap, the panel on the right. */
 import { ID as PROTOCOL } from './hanging.js';
 import { bindings } from './keys.js';
-import { isAlone, openStudy, studiesInUrl } from './ohif.js';
+import { dropRequests, isAlone, openStudy, studiesInUrl } from './ohif.js';
 import { known, load } from './sequences.js';
+import { keepNow } from './session.js';
 import { createToolGroups } from './tools.js';
 
 const STACK = '@ohif/extension-default.sopClassHandlerModule.stack';
@@ -83,8 +84,10 @@ const modeInstance = {
   onModeExit({ servicesManager }) {
     const { toolGroupService, syncGroupService, segmentationService, cornerstoneViewportService, uiDialogService, uiModalService } =
       servicesManager.services;
+    keepNow();
     uiDialogService.hideAll();
     uiModalService.hide();
+    dropRequests();
     toolGroupService.destroy();
     syncGroupService.destroy();
     segmentationService.destroy();

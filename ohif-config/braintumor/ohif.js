@@ -35,6 +35,15 @@ export const cornerstone = () => window.cornerstone;
 /** Cornerstone3D tools, as OHIF's cornerstone extension exposes them. */
 export const tools = () => window.cornerstoneTools;
 
+/** Slices that were asked for and not sent yet are not wanted any more: the next study's come first. */
+export function dropRequests() {
+  const { imageLoadPoolManager, imageRetrievalPoolManager, Enums } = cornerstone();
+  for (const type of Object.values(Enums.RequestType)) {
+    imageLoadPoolManager.clearRequestStack(type);
+    imageRetrievalPoolManager.clearRequestStack(type);
+  }
+}
+
 /** Study UIDs of the address bar: the current study first, priors after it. */
 export function studiesInUrl() {
   const query = new URLSearchParams(window.location.search);

@@ -1,13 +1,12 @@
 /** Where the model was unsure: its entropy as a film of warm colours over every plane, never edited, never submitted. */
 import * as api from './api.js';
-import { attempt } from './attempt.js';
+import { attempt, own } from './attempt.js';
 import * as masks from './masks.js';
 import * as session from './session.js';
 import { services } from './ohif.js';
 import { sequenceOf } from './sequences.js';
 import { store } from './store.js';
 
-const ID = masks.UNCERTAINTY;
 /** Steps of entropy, dark to bright; the lowest is not drawn. After matplotlib's "inferno", even in lightness. */
 export const STEPS = [
   [87, 16, 110],
@@ -27,7 +26,7 @@ const toStep = Uint8Array.from({ length: 256 }, (_, entropy) => Math.min(STEPS.l
 export async function toggle() {
   const { uncertainty } = store.state;
   if (uncertainty === 'on') {
-    masks.remove(ID);
+    masks.remove(masks.UNCERTAINTY);
     store.set({ uncertainty: 'off' });
     await session.showEverywhere();
     return;
@@ -35,7 +34,7 @@ export async function toggle() {
   if (uncertainty === 'off') {
     store.set({ uncertainty: 'loading' });
     await attempt('uncertainty', draw);
-    store.set({ uncertainty: masks.exists(ID) ? 'on' : 'off' });
+    store.set({ uncertainty: masks.exists(masks.UNCERTAINTY) ? 'on' : 'off' });
   }
 }
 
@@ -48,12 +47,12 @@ export async function refresh() {
 
 async function draw() {
   const { study, series } = store.state;
-  const { voxels } = await api.uncertainty(study, series);
+  const { voxels } = await own(api.uncertainty(study, series));
   const { displaySetService } = services();
   const displaySet = displaySetService.getActiveDisplaySets().find(set => set.SeriesInstanceUID === series && sequenceOf(set) !== 'none');
-  await masks.create(ID, displaySet, rows);
-  masks.write(ID, voxels, toStep);
-  await masks.show(ID, rows, session.grid().frame, { planesOnly: true });
-  masks.style(ID, { fillAlpha: 0.5, outlineWidth: 0 });
+  await own(masks.create(masks.UNCERTAINTY, displaySet, rows));
+  masks.write(masks.UNCERTAINTY, voxels, toStep);
+  await own(masks.show(masks.UNCERTAINTY, rows, session.grid().frame, { planesOnly: true }));
+  masks.style(masks.UNCERTAINTY, { fillAlpha: 0.5, outlineWidth: 0 });
   await session.showEverywhere(); // the brushes paint the active labelmap: it must be the tumour again
 }

@@ -37,11 +37,15 @@ class Panel extends HTMLElement {
   }
 
   async begin() {
+    const { ends } = this;
     await session.start();
-    this.ends?.push(editing.followToolbar());
+    if (this.ends !== ends) {
+      return; // the study has left the screen, and this panel with it
+    }
+    this.ends.push(editing.followToolbar());
     editing.linkCursors();
     let last = store.state.mask;
-    this.ends?.push(
+    this.ends.push(
       store.subscribe(({ mask }) => {
         if (mask !== last) {
           last = mask;

@@ -1,23 +1,25 @@
 /** One study on the screen: connect, segment, load a mask, follow the edits, submit or discard them. */
 import * as api from './api.js';
-import { attempt, words } from './attempt.js';
+import { arrive, attempt, own, sameStudy, words } from './attempt.js';
 import * as drafts from './drafts.js';
 import * as masks from './masks.js';
 import { cornerstone, services, studiesInUrl, tools } from './ohif.js';
 import * as sequences from './sequences.js';
 import { dismiss, notify, store } from './store.js';
 
-const ID = masks.SEGMENTATION;
 const MEASURE_AFTER_MS = 120;
 const KEEP_AFTER_MS = 400;
 const FILL = 0.3; // of the tumour; only outlines while the uncertainty is shown
 
 /** What the screen holds besides the state: big arrays and timers. */
-const held = { tables: null, grid: null, displaySet: null, base: null, writing: false, counting: false, draft: '', timers: {}, undo: [] };
+const NOTHING = { tables: null, grid: null, displaySet: null, base: null, writing: false, counting: false, keeping: false, leaving: false };
+const held = { ...NOTHING, draft: '', timers: {}, undo: [] };
 
 /** Connect to the server and bring up the study of the address bar. */
 export async function start() {
   stop();
+  masks.renew();
+  forgetHistory();
   const [study] = studiesInUrl();
   held.draft = `${study}/${crypto.randomUUID?.() ?? Date.now()}`;
   store.reset();
@@ -27,7 +29,7 @@ export async function start() {
   }
   listen();
   await attempt('load', async () => {
-    held.displaySet = await referenceSeries(study);
+    held.displaySet = await own(referenceSeries(study));
     held.grid = masks.gridOf(held.displaySet);
     store.set({ series: held.displaySet.SeriesInstanceUID });
     await loadNewest();
@@ -37,21 +39,26 @@ export async function start() {
 
 /** Forget everything of the last study; OHIF destroys its labelmap itself. */
 export function stop() {
+  arrive();
   held.undo.splice(0).forEach(undo => undo());
   Object.values(held.timers).forEach(clearTimeout);
-  Object.assign(held, { tables: null, grid: null, displaySet: null, base: null, writing: false, counting: false, leaving: false, timers: {} });
+  Object.assign(held, NOTHING, { timers: {} });
 }
 
 /** Ask the server who it is and what it knows about the study. */
 export async function connect() {
   const { study } = store.state;
+  const here = sameStudy();
   try {
-    const [about, info] = await Promise.all([api.about(), answerAbout(study)]);
+    const [about, info] = await own(Promise.all([api.about(), answerAbout(study)]));
     held.tables = masks.tablesOf(about.labels);
     store.set({ phase: 'ready', about, info });
     dismiss('offline');
     return true;
   } catch (error) {
+    if (!here()) {
+      return false;
+    }
     const problem = api.asProblem(error);
     store.set({ phase: problem.code === 'unreachable' ? 'offline' : 'ready' });
     notify({ key: 'offline', kind: 'error', ...words(problem), actions: [{ label: 'Try again', run: start }] });
@@ -91,16 +98,20 @@ export function views() {
 
 /** Segment the study, with progress; unsaved edits are kept as a draft and asked about first. */
 export async function segment() {
-  if (store.state.job) {
+  const { job: running, study } = store.state;
+  if (running) {
     return;
   }
+  const here = sameStudy();
+  const show = job => here() && store.set({ job });
   await attempt('segment', async () => {
-    const job = await api.follow(await api.segment(store.state.study), told => store.set({ job: told }));
+    const job = await own(api.follow(await own(api.segment(study)), show));
     if (job.state === 'cancelled') {
       notify({ key: 'segment', title: 'Segmentation cancelled' });
       return;
     }
-    store.set({ about: await api.about(), info: await api.study(store.state.study) });
+    const [about, info] = await own(Promise.all([api.about(), api.study(study)]));
+    store.set({ about, info });
     if (store.state.dirty) {
       const load = { label: 'Show it', run: () => load_('model:' + job.result?.model_version) };
       notify({ key: 'segment', kind: 'done', title: 'Segmented', detail: 'Your unsaved edits are still shown; showing the new mask replaces them.', actions: [load] });
@@ -108,7 +119,7 @@ export async function segment() {
       await loadInto(await modelMask(job));
     }
   });
-  store.set({ job: null });
+  show(null);
 }
 
 /** The model's own mask if the server can name it, else the one it serves by default. */
@@ -116,10 +127,10 @@ async function modelMask(job) {
   const version = job.result?.model_version;
   const { study, series } = store.state;
   try {
-    return await api.mask(study, series, version ? `model:${version}` : undefined);
+    return await own(api.mask(study, series, version ? `model:${version}` : undefined));
   } catch (error) {
     if (error.status === 404 || error.status === 422) {
-      return api.mask(study, series);
+      return own(api.mask(study, series));
     }
     throw error;
   }
@@ -132,7 +143,7 @@ async function loadNewest() {
   const { study, series, info } = store.state;
   const label = info.versions.find(({ kind }) => kind === 'human');
   try {
-    await loadInto(await api.mask(study, series, label?.uid));
+    await loadInto(await own(api.mask(study, series, label?.uid)));
   } catch (error) {
     if (error.status !== 404 || label) {
       throw error;
@@ -145,7 +156,7 @@ const newestLabel = () => store.state.info.versions.find(({ kind }) => kind === 
 
 /** Masks may have been made elsewhere: ask again, and show the newest where there is none yet. */
 export async function refresh() {
-  store.set({ info: await api.study(store.state.study) });
+  store.set({ info: await own(api.study(store.state.study)) });
   if (held.grid && !store.state.mask && !store.state.dirty) {
     await loadNewest();
   }
@@ -164,13 +175,13 @@ export function load(version) {
 const load_ = version =>
   attempt('load', async () => {
     const { study, series } = store.state;
-    await loadInto(await api.mask(study, series, version));
+    await loadInto(await own(api.mask(study, series, version)));
     await drafts.forget(held.draft);
   });
 
 /** Put a mask of the server on the screen; it becomes what edits are compared with. */
 async function loadInto({ voxels, version }) {
-  await ensureLabelmap(voxels);
+  await own(ensureLabelmap(voxels));
   held.base = voxels;
   put(voxels);
   const stored = store.state.info.versions.find(({ uid }) => uid === version);
@@ -192,33 +203,33 @@ async function ensureLabelmap(voxels) {
   if (voxels.length !== i * j * k) {
     throw new api.Problem({ title: 'The mask does not fit the images', detail: `It has ${voxels.length} voxels, the series ${i} x ${j} x ${k}.`, remedy: 'Report this: nothing was changed.' });
   }
-  await masks.create(ID, held.displaySet, store.state.about.labels);
+  await own(masks.create(masks.SEGMENTATION, held.displaySet, store.state.about.labels));
   await showEverywhere();
 }
 
 /** After a change of layout, new views need the labelmap too. */
 export async function showEverywhere() {
   const { about, segment, hidden } = store.state;
-  if (!held.grid || !masks.exists(ID)) {
+  if (!held.grid || !masks.exists(masks.SEGMENTATION)) {
     return;
   }
-  await masks.show(ID, about.labels, held.grid.frame);
-  masks.style(ID, { fillAlpha: store.state.uncertainty === 'off' ? FILL : 0, outlineWidth: 2 });
-  masks.activate(ID, segment);
-  hidden.forEach(index => masks.setVisible(ID, index, false));
+  await own(masks.show(masks.SEGMENTATION, about.labels, held.grid.frame));
+  masks.style(masks.SEGMENTATION, { fillAlpha: store.state.uncertainty === 'off' ? FILL : 0, outlineWidth: 2 });
+  masks.activate(masks.SEGMENTATION, segment);
+  hidden.forEach(index => masks.setVisible(masks.SEGMENTATION, index, false));
 }
 
 function put(voxels, box) {
   held.writing = true;
   try {
-    masks.write(ID, voxels, held.tables.toIndex, box);
+    masks.write(masks.SEGMENTATION, voxels, held.tables.toIndex, box);
   } finally {
     held.writing = false;
   }
 }
 
 /** The mask on the screen, in the server's layout. */
-export const current = () => masks.read(ID, held.tables.toValue);
+export const current = () => masks.read(masks.SEGMENTATION, held.tables.toValue);
 
 export const grid = () => held.grid;
 
@@ -231,7 +242,7 @@ export function edit(voxels, box) {
     put(undo ? before : after);
     changed();
   };
-  cornerstone().utilities.HistoryMemo.DefaultHistoryMemo.push({ restoreMemo: restore, id: ID, operationType: 'labelmap' });
+  cornerstone().utilities.HistoryMemo.DefaultHistoryMemo.push({ restoreMemo: restore, id: masks.SEGMENTATION, operationType: 'labelmap' });
   changed();
 }
 
@@ -245,7 +256,7 @@ function listen() {
   const { Enums } = tools();
   const target = cornerstone().eventTarget;
   const onData = event => {
-    if (event.detail.segmentationId === ID && !held.writing) {
+    if (event.detail.segmentationId === masks.SEGMENTATION && !held.writing) {
       changed();
     }
   };
@@ -270,20 +281,30 @@ function later(name, action, delay) {
 /** The labelmap may have changed: count soon, keep soon. Cornerstone also says so when it only redraws. */
 function changed() {
   held.counting = true;
+  held.keeping = true;
   later('measure', measureNow, MEASURE_AFTER_MS);
   later('keep', keepDraft, KEEP_AFTER_MS);
 }
 
 function measureNow() {
   held.counting = false;
-  if (!held.grid || !masks.exists(ID)) {
+  if (!held.grid || !masks.exists(masks.SEGMENTATION)) {
     return;
   }
   const volumes = masks.measure(current(), held.base, store.state.about.regions, held.grid.voxelMl);
   store.set({ volumes, dirty: volumes.changed > 0 });
 }
 
+/** Edits of the last moment, before OHIF takes the labelmap away. */
+export function keepNow() {
+  if (held.keeping && held.grid && masks.exists(masks.SEGMENTATION)) {
+    measureNow();
+    keepDraft();
+  }
+}
+
 async function keepDraft() {
+  held.keeping = false;
   const { study, series, mask, dirty } = store.state;
   try {
     if (!dirty) {
@@ -300,7 +321,7 @@ async function keepDraft() {
 }
 
 async function offerDraft() {
-  const found = await drafts.find(store.state.study).catch(() => []);
+  const found = await own(drafts.find(store.state.study).catch(() => []));
   found.filter(draft => draft.series === store.state.series && String(draft.shape) === String(held.grid.shape)).forEach(offer);
 }
 
@@ -319,7 +340,7 @@ function offer(draft) {
 async function restore(draft) {
   if (draft.base && draft.base !== store.state.mask?.version) {
     const { study, series } = store.state;
-    await loadInto(await api.mask(study, series, draft.base).catch(() => api.mask(study, series)));
+    await loadInto(await own(api.mask(study, series, draft.base).catch(() => api.mask(study, series))));
   }
   if (!store.state.mask) {
     await loadInto({ voxels: new Uint8Array(draft.voxels.length), version: null });
@@ -336,8 +357,9 @@ export async function submit(annotator, { force = false } = {}) {
     const voxels = current();
     localStorage.setItem('braintumor.annotator', annotator);
     try {
-      const version = await api.submit(study, { series, annotator, base: mask?.known, force }, voxels);
-      const info = await api.study(study);
+      // Whoever leaves before the server has confirmed keeps the draft, and is offered it on coming back.
+      const version = await own(api.submit(study, { series, annotator, base: mask?.known, force }, voxels));
+      const info = await own(api.study(study));
       held.base = voxels;
       store.set({ info, mask: { version: version.uid, kind: 'human', author: version.author, known: version.uid } });
       measureNow();

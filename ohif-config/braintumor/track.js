@@ -1,7 +1,7 @@
 /** Change since earlier visits: compare with the priors of the archive, and keep what the person says of the visits. */
 import * as align from './align.js';
 import * as api from './api.js';
-import { attempt } from './attempt.js';
+import { attempt, own, sameStudy } from './attempt.js';
 import { studiesInUrl } from './ohif.js';
 import * as session from './session.js';
 import { notify, store } from './store.js';
@@ -13,7 +13,7 @@ export async function begin() {
     return;
   }
   const [, prior] = studiesInUrl();
-  await attempt('track', async () => show(await known(study)));
+  await attempt('track', async () => show(await own(known(study))));
   const found = store.state.track;
   if (prior && !(found?.fresh && found.timeline.visits.some(visit => visit.study_uid === prior))) {
     await compare(found?.wish);
@@ -34,13 +34,20 @@ async function known(study) {
 /** Compare with every earlier visit. `wish` holds what images do not say, as the server's `TrackRequest`. */
 export async function compare(wish = {}) {
   const { study } = store.state;
+  const told = tell();
   await attempt('track', async () => {
     const asked = { known: wish.known ?? {}, baseline: wish.baseline ?? null, radiotherapy_end: wish.radiotherapy_end ?? null };
-    await api.follow(await api.track(study, asked), job => store.set({ tracking: job }));
-    show(await known(study));
+    await own(api.follow(await own(api.track(study, asked)), told));
+    show(await own(known(study)));
     await session.refresh(); // the comparison has segmented what was not
   });
-  store.set({ tracking: null });
+  told(null);
+}
+
+/** Shows a job while its study is on the screen. */
+function tell() {
+  const here = sameStudy();
+  return tracking => here() && store.set({ tracking });
 }
 
 function show(track) {
@@ -51,13 +58,14 @@ function show(track) {
 
 /** Store the comparison in the archive as DICOM. */
 export async function archive() {
+  const told = tell();
   await attempt('track', async () => {
-    const job = await api.follow(await api.archiveTimeline(store.state.study), told => store.set({ tracking: told }));
+    const job = await own(api.follow(await own(api.archiveTimeline(store.state.study)), told));
     if (job.state === 'completed') {
       notify({ key: 'track', kind: 'done', title: 'Stored', detail: 'The archive holds the followed lesions, the change, the numbers and the registration.' });
     }
   });
-  store.set({ tracking: null });
+  told(null);
 }
 
 /** Take the links between the views away. */

@@ -13,24 +13,13 @@ import pytest
 import requests
 
 from braintumor import phantom
+from deploy.dev import chromium as system_chromium
 from tests import orthanc
 from tests.data import ROOT
 from tests.viewer.driver import PATIENCE_S, Viewer
 
 DIST = ROOT / "ohif-config" / "dist" / "index.html"
 SHOTS = Path(os.environ.get("BRAINTUMOR_SHOTS", ROOT / "build" / "viewer"))
-FLAGS = [
-    "--no-sandbox",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--ignore-gpu-blocklist",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @dataclass(frozen=True)
@@ -49,8 +38,8 @@ def _free_port():
 
 @pytest.fixture(scope="session")
 def chromium():
-    """The browser of the operating system: Playwright's own would have to be downloaded."""
-    program = os.environ.get("BRAINTUMOR_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    """The browser of the operating system."""
+    program = system_chromium.program()
     if program is None:
         pytest.skip("no chromium (Debian package chromium; or name one with BRAINTUMOR_CHROMIUM)")
     return program
@@ -119,7 +108,7 @@ def browser(chromium):
     """One browser for all tests: Playwright starts once in a process."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(system_chromium.FLAGS))
         yield browser
         browser.close()
 

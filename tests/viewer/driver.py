@@ -25,6 +25,11 @@ class Viewer:
         self.page.goto(f"{self.base_url}/ohif/braintumor?StudyInstanceUIDs={study}")
         self.ready()
 
+    def go(self, study):
+        """Change to another study as OHIF itself does, without loading the page again; waits for nothing."""
+        script = """address => { history.pushState({}, '', address); dispatchEvent(new PopStateEvent('popstate', { state: {} })); }"""
+        self.page.evaluate(script, f"/ohif/braintumor?StudyInstanceUIDs={study}")
+
     def ready(self):
         self.until(f"{ROOT}?.querySelector('.segment button.primary:not([disabled])')")
         self.idle()
@@ -90,7 +95,7 @@ class Viewer:
             self.panel.get_by_role("radio", name=label).click()
         self.page.wait_for_timeout(500)
 
-    def drag(self, view, start, end, steps=10):
+    def drag(self, view, start, end, steps=10, settle=True):
         """Drag the left button in a view; points as shares of its width and height."""
         box = self.page.locator(".viewport-element").nth(view).bounding_box()
         points = np.linspace(start, end, steps) * [box["width"], box["height"]] + [box["x"], box["y"]]
@@ -100,7 +105,8 @@ class Viewer:
             self.page.mouse.move(*point)
             self.page.wait_for_timeout(40)
         self.page.mouse.up()
-        self.settle()
+        if settle:
+            self.settle()
 
     def settle(self):
         """Counting and keeping are debounced: wait until both have happened."""
