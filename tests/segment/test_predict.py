@@ -212,6 +212,29 @@ def test_small_components_can_be_kept():
     assert remove_specks(channels, 0.001, min_ml=0.05).any()
 
 
+@pytest.mark.parametrize(("voxels", "called"), [(99, False), (100, True)])
+def test_a_trace_of_enhancement_is_counted_as_core_and_said(voxels, called):
+    classes = np.zeros((40, 40, 12), int)
+    classes[10:20, 10:20, 2:10] = 1
+    places = [(10 + n // 10, 10 + n % 10, 5) for n in range(voxels)]
+    classes[tuple(np.transpose(places))] = 3
+    result = segment(case_of(classes, np.ones((40, 40, 12), bool)), ThresholdEngine())
+    assert np.count_nonzero(result.mask == 4) == (voxels if called else 0)
+    assert np.count_nonzero(result.mask == 1) == 800 - (voxels if called else 0)
+    assert [flag.code for flag in result.flags] == ([] if called else ["faint-enhancement"])
+    if not called:
+        assert "0.10 mL" in result.flags[0].message
+
+
+def test_small_nodules_beside_larger_enhancement_stay():
+    classes = np.zeros((40, 40, 12), int)
+    classes[10:20, 10:20, 2:10] = 2
+    classes[10:16, 10:16, 3:7] = 3
+    classes[18, 18, 8] = 3
+    result = segment(case_of(classes, np.ones((40, 40, 12), bool)), ThresholdEngine())
+    assert np.count_nonzero(result.mask == 4) == 6 * 6 * 4 + 1
+
+
 def test_options_choose_the_smallest_island():
     classes = np.zeros((40, 40, 12), int)
     classes[10:14, 10:14, 4:8] = 3

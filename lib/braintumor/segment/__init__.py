@@ -11,7 +11,7 @@ import numpy.typing as npt
 from braintumor.labels import Region, channels_of, from_channels, region_mask
 from braintumor.nouns import Author, Case, Flag, Segmentation, Severity
 from braintumor.segment.engines import ENGINES, AnyEngine, Engine, Probabilities, VolumeEngine, load_engine
-from braintumor.segment.postprocess import MIN_COMPONENT_ML, entropy, most_likely, remove_specks
+from braintumor.segment.postprocess import MIN_COMPONENT_ML, entropy, most_likely, remove_specks, without_faint_enhancement
 from braintumor.segment.predict import predict
 from braintumor.segment.restore import on_grid
 
@@ -42,7 +42,7 @@ class SegmentOptions:
     tta
         Average over flipped and rotated views: about 4 times slower. A peer's model averages over what it can.
     min_component_ml
-        Smallest island of tumour kept, in mL.
+        Smallest island of tumour kept, and least enhancement in all that is called so, in mL.
     """
 
     tta: bool = False
@@ -81,6 +81,7 @@ def decide(case: Case, found: Probabilities, engine: AnyEngine, options: Segment
     """The second half of `segment`: the mask that follows from the probabilities."""
     channels = most_likely(found.values) if found.decided is None else found.decided
     channels = remove_specks(channels * case.brain[found.box], case.grid.voxel_ml, options.min_component_ml)
+    channels, faint_ml = without_faint_enhancement(channels, case.grid.voxel_ml, options.min_component_ml)
     mask = np.zeros(case.grid.shape, np.uint8)
     mask[found.box] = from_channels(channels)
     uncertainty = np.zeros(case.grid.shape, np.float16)
@@ -93,7 +94,7 @@ def decide(case: Case, found: Probabilities, engine: AnyEngine, options: Segment
         author=Author("model", model.name, model.version, model.checksum, engine.name),
         uncertainty=uncertainty,
         confidence=confidence,
-        flags=_flags(confidence),
+        flags=_flags(confidence, faint_ml),
     )
 
 
@@ -106,9 +107,16 @@ def _confidence(found: Probabilities, mask: npt.NDArray[np.uint8]) -> dict[Regio
     return confidence
 
 
-def _flags(confidence: dict[Region, float]) -> tuple[Flag, ...]:
+def _flags(confidence: dict[Region, float], faint_ml: float) -> tuple[Flag, ...]:
+    flags = []
     sure = confidence.get(Region.WT, 1.0)
-    if sure >= UNSURE:
-        return ()
-    message = f"The model is unsure of the tumour's outline (mean probability {sure:.2f} inside it); check the mask."
-    return (Flag("uncertain-mask", Severity.WARNING, message),)
+    if sure < UNSURE:
+        message = f"The model is unsure of the tumour's outline (mean probability {sure:.2f} inside it); check the mask."
+        flags.append(Flag("uncertain-mask", Severity.WARNING, message))
+    if faint_ml:
+        message = (
+            f"The model saw enhancement in {faint_ml:.2f} mL only, too little to tell from noise or a vessel; it is counted as "
+            "core that does not enhance. Look at the contrast-enhanced images."
+        )
+        flags.append(Flag("faint-enhancement", Severity.WARNING, message))
+    return tuple(flags)
