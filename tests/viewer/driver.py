@@ -27,7 +27,10 @@ class Viewer:
 
     def go(self, study):
         """Change to another study as OHIF itself does, without loading the page again; waits for nothing."""
-        script = """address => { history.pushState({}, '', address); dispatchEvent(new PopStateEvent('popstate', { state: {} })); }"""
+        script = """address => {
+            history.pushState({}, '', address);
+            dispatchEvent(new PopStateEvent('popstate', { state: {} }));
+        }"""
         self.page.evaluate(script, f"/ohif/braintumor?StudyInstanceUIDs={study}")
 
     def ready(self):
