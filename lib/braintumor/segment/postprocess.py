@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from braintumor.geometry import bounding_box
 from braintumor.labels import ENHANCING, NECROTIC_CORE
 
 MIN_COMPONENT_ML = 0.1
@@ -41,7 +42,8 @@ def remove_specks(channels: npt.NDArray[np.uint8], voxel_ml: float, min_ml: floa
     channels
         (i, j, k) network channels, 0 = background.
     """
-    tumour = channels > 0
+    box = bounding_box(channels > 0, margin=1)  # the opening needs one voxel of background around what it opens
+    tumour = channels[box] > 0
     parts, count = ndimage.label(tumour, structure=np.ones((3, 3, 3), bool))
     if count == 0:
         return channels
@@ -51,7 +53,9 @@ def remove_specks(channels: npt.NDArray[np.uint8], voxel_ml: float, min_ml: floa
     solid[np.unique(parts[opened])] = True
     keep = large & solid
     keep[0] = False
-    return np.where(keep[parts], channels, 0).astype(np.uint8)
+    kept = channels.copy()
+    kept[box][~keep[parts]] = 0
+    return kept
 
 
 def without_faint_enhancement(
