@@ -32,7 +32,7 @@ serve: $(VENV)/.installed  ## Serve the demo studies at http://localhost:8000/ (
 	$(BIN)/python deploy/dev/demo.py $(DEMO)/study --pacs $(PACS)
 
 test: $(VENV)/.installed lint  ## Lint, type-check and run every test with coverage
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=term --cov-fail-under=90
 
 lint: $(VENV)/.installed  ## Style and types
 	$(BIN)/ruff check .

@@ -2,6 +2,18 @@
  * OHIF's configuration: one DICOMweb source on our own origin, our extension and mode loaded at run time, and nothing that
  * calls out. Served as /ohif/app-config.js.
  */
+const lost = detail => window.dispatchEvent(new CustomEvent('braintumor:lost', { detail }));
+
+// OHIF says "something went wrong" of every image that does not come, in a message that stays and covers Submit. This file runs
+// before OHIF's listeners are there; the panel says it instead (images.js).
+window.addEventListener('unhandledrejection', event => {
+  if (event.reason instanceof XMLHttpRequest) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    lost(event.reason);
+  }
+});
+
 window.config = {
   name: 'braintumor',
   routerBasename: '/ohif/',
@@ -20,6 +32,7 @@ window.config = {
   // The panel says "research use" itself, at the place where the numbers are.
   investigationalUseDialog: { option: 'never' },
   disableConfirmationPrompts: false,
+  httpErrorHandler: lost, // without one, OHIF fails on a lost image with an error of its own
   maxNumRequests: { interaction: 100, thumbnail: 5, prefetch: 25 },
   studyPrefetcher: { enabled: false },
   defaultDataSourceName: 'braintumor',

@@ -1,7 +1,6 @@
 """Fixtures shared by all tests: small phantoms made once, and the real cases where they are present."""
 
 import os
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -13,15 +12,6 @@ from tests.data import real_data
 settings.register_profile("repeatable", derandomize=True)
 settings.register_profile("explore")
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
-
-
-TESTS = Path(__file__).parent
-LONG = ("viewer", "deploy", "apps", "operators")
-"""Folders whose files take minutes. They begin first, so that at the end no process works on one while the others wait."""
-
-
-def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.path.relative_to(TESTS).parts[0] not in LONG)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 /** The panel on the right: one custom element in a shadow root, so that its style and OHIF's do not meet. */
 import * as editing from './editing.js';
 import { h } from './dom.js';
+import * as images from './images.js';
 import * as keys from './keys.js';
 import * as learning from './learning.js';
 import * as overlay from './overlay.js';
@@ -32,7 +33,7 @@ class Panel extends HTMLElement {
     // OHIF's hotkeys see the host element, not the field inside it, and would take letters for commands.
     ['keydown', 'keypress', 'keyup'].forEach(name => body.addEventListener(name, event => event.target.matches('input:not([type=checkbox], [type=range]), select') && event.stopPropagation()));
     const show = state => parts.forEach(part => part.update(state));
-    this.ends = [store.subscribe(show), ...parts.map(part => part.end).filter(Boolean)];
+    this.ends = [store.subscribe(show), images.follow(), ...parts.map(part => part.end).filter(Boolean)];
     this.begin();
   }
 

@@ -70,3 +70,27 @@ def test_edits_outlive_page_connection_and_competition(viewer, base_url):
     assert viewer.kept_drafts() == 0
     np.testing.assert_array_equal(viewer.mask(), edited)
     assert viewer.errors == []
+
+
+def test_images_that_do_not_arrive_are_said_without_covering_anything(viewer, base_url):
+    refused = []
+
+    def refuse_three(route):
+        if len(refused) < 3:
+            refused.append(route.request.url)
+            route.abort()
+        else:
+            route.continue_()
+
+    viewer.page.route("**/frames/*", refuse_three)
+    viewer.open(worklist(base_url)["PHANTOM-0008"])
+    viewer.until("(await import('/ohif/braintumor/store.js')).store.state.notices.some(({ id }) => id === 'images')")
+    viewer.settle()
+    viewer.shot("11-images-lost")
+    assert viewer.page.get_by_text("Something went wrong").count() == 0  # OHIF's own message would lie over the buttons
+    viewer.page.unroute("**/frames/*")
+    viewer.press("Load again")
+    viewer.page.wait_for_timeout(2000)
+    viewer.ready()
+    viewer.settle()
+    assert viewer.notices() == []

@@ -9,7 +9,8 @@ pytestmark = pytest.mark.slow
 
 SEEN = """async points => {
     const { services, cornerstone } = await import('/ohif/braintumor/ohif.js');
-    const { representationData } = services().segmentationService.getSegmentation('braintumor');
+    const { SEGMENTATION } = await import('/ohif/braintumor/masks.js');
+    const { representationData } = services().segmentationService.getSegmentation(SEGMENTATION);
     const volume = cornerstone().cache.getVolume(representationData.Labelmap.volumeId);
     return points.map(point => volume.voxelManager.getAtIJK(...volume.imageData.worldToIndex(point).map(Math.round)));
 }"""
