@@ -62,6 +62,6 @@ def _page() -> Iterator[Any]:
 
 def _wait(page: Any) -> float:
     page.wait_for_function("() => window.firstImage", polling=100, timeout=PATIENCE_MS)
-    seconds = round(page.evaluate("window.firstImage") / 1000, 2)
+    milliseconds: float = page.evaluate("window.firstImage")
     page.wait_for_timeout(SETTLE_MS)
-    return float(seconds)
+    return round(milliseconds / 1000, 2)

@@ -2,7 +2,7 @@
  * OHIF's configuration: one DICOMweb source on our own origin, our extension and mode loaded at run time, and nothing that
  * calls out. Served as /ohif/app-config.js.
  */
-const lost = detail => window.dispatchEvent(new CustomEvent('braintumor:lost', { detail }));
+const lost = () => window.dispatchEvent(new Event('braintumor:lost'));
 
 // OHIF says "something went wrong" of every image that does not come, in a message that stays and covers Submit. This file runs
 // before OHIF's listeners are there; the panel says it instead (images.js).
@@ -10,7 +10,7 @@ window.addEventListener('unhandledrejection', event => {
   if (event.reason instanceof XMLHttpRequest) {
     event.preventDefault();
     event.stopImmediatePropagation();
-    lost(event.reason);
+    lost();
   }
 });
 

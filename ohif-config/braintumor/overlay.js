@@ -1,6 +1,6 @@
 /** Where the model was unsure: its entropy as a film of warm colours over every plane, never edited, never submitted. */
 import * as api from './api.js';
-import { attempt, own } from './attempt.js';
+import { attempt, own, sameStudy } from './attempt.js';
 import * as masks from './masks.js';
 import * as session from './session.js';
 import { services } from './ohif.js';
@@ -32,9 +32,12 @@ export async function toggle() {
     return;
   }
   if (uncertainty === 'off') {
+    const here = sameStudy();
     store.set({ uncertainty: 'loading' });
     await attempt('uncertainty', draw);
-    store.set({ uncertainty: masks.exists(masks.UNCERTAINTY) ? 'on' : 'off' });
+    if (here()) {
+      store.set({ uncertainty: masks.exists(masks.UNCERTAINTY) ? 'on' : 'off' });
+    }
   }
 }
 

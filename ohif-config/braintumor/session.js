@@ -181,7 +181,7 @@ const load_ = version =>
 
 /** Put a mask of the server on the screen; it becomes what edits are compared with. */
 async function loadInto({ voxels, version }) {
-  await own(ensureLabelmap(voxels));
+  await ensureLabelmap(voxels);
   held.base = voxels;
   put(voxels);
   const stored = store.state.info.versions.find(({ uid }) => uid === version);

@@ -97,15 +97,15 @@ def _wait_until_up(url, process, log):
     pytest.fail("the server did not come up: " + log.read_text()[-2000:])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def base_url(served):
     """Address of a running server with three patients."""
     return served.base_url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(chromium):
-    """One browser for all tests: Playwright starts once in a process."""
+    """One browser for the tests of this folder; Playwright's event loop would be in the way of others (asyncio.run refuses)."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(system_chromium.FLAGS))
@@ -113,7 +113,7 @@ def browser(chromium):
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def viewer(served, browser):
     """A page of the viewer; what went wrong in the browser fails the test."""
     return browse(browser, served.base_url, served.archive)

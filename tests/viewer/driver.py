@@ -44,9 +44,17 @@ class Viewer:
     def until(self, condition):
         """Wait for a JavaScript expression, which may await. (Playwright's own waiting takes a promise for true.)"""
         deadline = time.monotonic() + PATIENCE_S
-        while not self.page.evaluate(f"async () => Boolean({condition})"):
+        while not self._holds(condition):
             assert time.monotonic() < deadline, f"not within {PATIENCE_S} s: {condition}; the panel says {self.notices()}"
             self.page.wait_for_timeout(250)
+
+    def _holds(self, condition):
+        try:
+            return self.page.evaluate(f"async () => Boolean({condition})")
+        except Exception as error:  # Playwright's, which is imported only where there is a browser
+            if "context was destroyed" in str(error):  # the viewer went to another page meanwhile, as it does for a prior
+                return False
+            raise
 
     def shot(self, name):
         self.page.screenshot(path=self.shots / f"{name}.png")

@@ -11,7 +11,8 @@ from braintumor.labels import ENHANCING, NECROTIC_CORE
 
 MIN_COMPONENT_ML = 0.1
 """Whole-tumour components smaller than this are dropped, and so little enhancement in all is not called enhancement: below
-what can be told from noise at 1 mm. The least that an expert marked as enhancing in a case of the training data is 0.2 mL."""
+what can be told from noise at 1 mm. Experts marked none in 4 of the 19 training patients and at least 0.22 mL in the others; where
+a weak network finds less than half of the smallest, this drops a true one, and the flag says so."""
 
 
 def most_likely(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
