@@ -2,10 +2,12 @@
 import { h, mL, s, section, shown } from './dom.js';
 import { openStudy, studiesInUrl } from './ohif.js';
 import { TITLES } from './sequences.js';
+import { grid } from './session.js';
 import { store } from './store.js';
 import * as track from './track.js';
 
 const STAGES = { study: 'Reading the studies', case: 'Preparing the images', segment: 'Segmenting', compare: 'Aligning and comparing', write: 'Writing', archive: 'Storing in the archive' };
+const WORKING_GRID = "Measured on the working grid (1 mm in plane), not in this study's own voxels: a little different from the volumes above.";
 const STATUS = { '': 'not known', improved: 'improved', stable: 'stable', worse: 'worse' };
 
 /** The section; only there for a study that has a prior. */
@@ -64,6 +66,7 @@ function resultOf({ timeline, wish, fresh }, regions) {
       h('thead', {}, h('tr', {}, h('th', {}, 'mL'), h('th', { scope: 'col' }, then.date ?? 'before'), h('th', { scope: 'col' }, now.date ?? 'now'), h('th', { scope: 'col' }, 'Change'))),
       h('tbody', {}, ...regions.map(region => row(region, then, now, last.regions[region.name])))
     ),
+    grid()?.spacing.some(mm => Math.abs(Math.abs(mm) - 1) > 0.01) ? h('small', {}, WORKING_GRID) : null,
     h('figure', { className: 'curve' }, trend(visits, regions), legend(regions)),
     ...response(timeline),
     h('small', {}, aligned(then.alignment_to_current)),

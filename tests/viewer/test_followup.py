@@ -49,6 +49,7 @@ def test_a_follow_up_opens_beside_its_prior(viewer, followed):
     cells = viewer.panel.locator("[data-change=WT] td").all_inner_texts()
     assert cells[1] == f"{volumes['WT']['value']:.1f}"
     assert timeline["changes"][-1]["regions"]["WT"]["words"] in cells[2]
+    assert "working grid" in viewer.panel.locator("#change").inner_text()  # of 1 mm; the mask above is counted in 3 mm voxels
     assert timeline["rano"][-1]["category"] in viewer.panel.locator("[data-rano]").inner_text()
 
     # the prior is cut in the plane of the current study, and stays so while that is scrolled
