@@ -11,8 +11,8 @@ from braintumor.labels import ENHANCING, NECROTIC_CORE
 
 MIN_COMPONENT_ML = 0.1
 """Whole-tumour components smaller than this are dropped, and so little enhancement in all is not called enhancement: below
-what can be told from noise at 1 mm. Experts marked none in 4 of the 19 training patients and at least 0.22 mL in the others; where
-a weak network finds less than half of the smallest, this drops a true one, and the flag says so."""
+what can be told from noise at 1 mm. Experts marked no enhancement in 4 of the 19 training patients and at least 0.22 mL in the
+others. Where the network finds less than half of so small a one, a true one goes; the flag lets a person decide."""
 
 
 def most_likely(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
