@@ -10,10 +10,13 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from deploy.dev.services import PostgreSql
+from deploy.node.deliver import Deliverer
 from deploy.node.ledger import Ledger
 from deploy.node.outbox import Outbox
 from deploy.node.schema import Database
 from deploy.node.spool import Spool
+from tests.deploy.node.delivering import QUICK, run_once
+from tests.deploy.node.receive_peers import series
 
 ADMIN = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
 
@@ -116,3 +119,31 @@ def arrive(ledger, spool, sender):
         return ledger.find(pseudonym)
 
     return _arrive
+
+
+@pytest.fixture(scope="session")
+def results(dicom_study):
+    """The folder of a real run's results; read only."""
+    return run_once(dicom_study, dicom_study.parent)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Ten slices of one series."""
+    return series(tmp_path_factory.mktemp("series"))
+
+
+@pytest.fixture
+def deliver(spool):
+    """Makes a running deliverer, stopped at the end."""
+    made = []
+
+    def start(ledger, *ways, options=QUICK, **how):
+        deliverer = Deliverer(ledger, ways, options, spool, **{"poll_s": 0.05} | how)
+        made.append(deliverer)
+        deliverer.start()
+        return deliverer
+
+    yield start
+    for deliverer in made:
+        deliverer.stop()

@@ -26,8 +26,8 @@ from pynetdicom import AE, evt
 
 from braintumor import pipeline
 from braintumor.errors import DatabaseError
-from deploy.node.deliver import Parcel, files_of
-from deploy.node.settings import Destination
+from deploy.node.deliver import Confirmation, Fault, Outlet, OutletError, Parcel, files_of, open_destination
+from deploy.node.settings import Deliver, Destination
 from deploy.node.states import Delivery, DeliveryState
 
 SOON_S = 30.0
@@ -263,3 +263,37 @@ def demanding(authority: Authority) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_cert_chain(*authority.issue("archive"))
     return context
+
+
+QUICK = Deliver(first_wait_s=0.02, longest_wait_s=0.1)
+"""Waits that a test has the time for."""
+
+
+def way(port: int, **settings: Any) -> tuple[Destination, Outlet]:
+    chosen = destination(port, **settings)
+    return chosen, open_destination(chosen)
+
+
+class Scripted:
+    """An outlet that does what a test says, call by call; then everything goes well."""
+
+    def __init__(self, *sends: Fault | None, answers: tuple[Confirmation, ...] = ()) -> None:
+        self._sends, self._answers = list(sends), list(answers)
+        self.sent: list[str] = []
+        self.asked = 0
+
+    def send(self, parcel: Parcel) -> None:
+        self.sent.append(parcel.pseudonym)
+        fault = self._sends.pop(0) if self._sends else None
+        if fault is not None:
+            raise OutletError(fault, "As the test says", remedy="None")
+
+    def confirm(self, parcel: Parcel) -> Confirmation:
+        self.asked += 1
+        return self._answers.pop(0) if self._answers else Confirmation.KEPT
+
+    def abandon(self) -> None: ...
+
+
+def named(name: str, outlet: Outlet) -> tuple[Destination, Outlet]:
+    return destination(1, name=name), outlet

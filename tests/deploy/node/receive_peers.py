@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +19,8 @@ from typing import Any
 
 import pydicom
 import pytest
-from pydicom.uid import generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pynetdicom import AE, build_context
 
 from braintumor.nouns import Patient
 from braintumor.nouns import Sequence as Weighting
@@ -28,6 +31,7 @@ from deploy.node.spool import Arrival, Spool
 from tests.study.conftest import head
 
 TITLE = "NODE"
+MR, CT = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.2"
 
 
 def series(folder: Path, seed: str = "receive", **awkward: Any) -> list[Path]:
@@ -124,3 +128,30 @@ def storescu(port: int, files: Sequence[Path], *options: str, called: str = TITL
     """Exit status and output of a sender that proposes what its files need."""
     done = dcmtk("storescu", "-v", "-R", "-aec", called, "-aet", calling, *options, "127.0.0.1", port, *files)
     return done.returncode, done.stdout + done.stderr
+
+
+def send_echo(port: int) -> bool:
+    return dcmtk("echoscu", "-aec", TITLE, "127.0.0.1", port).returncode == 0
+
+
+def send(port: int, contents: list[bytes], *, syntax: str = ExplicitVRLittleEndian, calling: str = "SENDER") -> list[int]:
+    """Statuses that pynetdicom hears for instances sent on one association."""
+    entity = AE(calling)
+    classes = {str(pydicom.dcmread(pydicom.filebase.DicomBytesIO(c), stop_before_pixels=True).SOPClassUID) for c in contents}
+    association = entity.associate("127.0.0.1", port, [build_context(c, syntax) for c in classes], ae_title=TITLE)
+    assert association.is_established
+    try:
+        return [association.send_c_store(pydicom.dcmread(pydicom.filebase.DicomBytesIO(c))).get("Status", -1) for c in contents]
+    finally:
+        association.release()
+
+
+def eventually(condition: Any, seconds: float = 15.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return bool(condition())
+
+
+def threads_of(name: str) -> list[str]:
+    return [thread.name for thread in threading.enumerate() if name in thread.name]

@@ -30,17 +30,11 @@ from tests.deploy.node.delivering import (
     destination,
     free_port,
     parcel_of,
-    run_once,
     uids,
 )
 
 COMMITMENT = "1.2.840.10008.1.20.1"
 ALL = ("segmentation", "measurements", "pictures", "report")
-
-
-@pytest.fixture(scope="session")
-def results(dicom_study: Path) -> Path:
-    return run_once(dicom_study, dicom_study.parent)
 
 
 @pytest.fixture

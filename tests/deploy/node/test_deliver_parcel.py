@@ -10,14 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.node.deliver import Fault, OutletError, files_of
-from tests.deploy.node.delivering import copied, run_once
+from tests.deploy.node.delivering import copied
 
 EVERYTHING = ("segmentation", "measurements", "pictures", "report")
-
-
-@pytest.fixture(scope="session")
-def results(dicom_study: Path) -> Path:
-    return run_once(dicom_study, dicom_study.parent)
 
 
 def names(results: Path, send: tuple[str, ...], kind: str = "dicom") -> list[str]:

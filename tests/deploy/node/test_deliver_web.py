@@ -24,15 +24,10 @@ from deploy.dev.orthanc import Orthanc
 from deploy.node.deliver import Confirmation, Fault, OutletError, Parcel, open_destination
 from deploy.node.settings import Destination, Tls
 from tests import orthanc
-from tests.deploy.node.delivering import Authority, another, copied, demanding, free_port, parcel_of, run_once
+from tests.deploy.node.delivering import Authority, another, copied, demanding, free_port, parcel_of
 from tests.store.served import serving
 
 SECRETS = {"BRAINTUMOR_THE_PACS_USER": "node", "BRAINTUMOR_THE_PACS_PASSWORD": "pass:word"}
-
-
-@pytest.fixture(scope="session")
-def results(dicom_study: Path) -> Path:
-    return run_once(dicom_study, dicom_study.parent)
 
 
 @pytest.fixture

@@ -21,15 +21,10 @@ from pynetdicom import AE, build_context, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 
 from deploy.node.receive.commitment import Peer
-from tests.deploy.node.receive_peers import TITLE, free_port, receiving, series, storescu
+from tests.deploy.node.receive_peers import TITLE, free_port, receiving, storescu
 
 MR, CT = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.2"
 REQUESTOR = "SCANNER"
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return series(tmp_path_factory.mktemp("series"))
 
 
 class Answers:

@@ -13,15 +13,10 @@ import pytest
 from deploy.node.receive.folder import WatchedFolder
 from deploy.node.settings import Watch
 from deploy.node.spool import Arrival, Spool
-from tests.deploy.node.receive_peers import changed, series
+from tests.deploy.node.receive_peers import changed
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EVERY_S = 0.05
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return series(tmp_path_factory.mktemp("series"))
 
 
 class Watched:

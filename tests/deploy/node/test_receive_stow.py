@@ -21,17 +21,12 @@ from hypothesis import strategies as st
 
 from deploy.node.receive import stow
 from deploy.node.spool import Arrival, Spool
-from tests.deploy.node.receive_peers import changed, series
+from tests.deploy.node.receive_peers import changed
 from tests.store.served import serving
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 BOUNDARY = "7d1c"
 TYPE = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return series(tmp_path_factory.mktemp("series"))
 
 
 class Door:

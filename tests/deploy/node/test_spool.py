@@ -30,11 +30,6 @@ from deploy.node.spool import Announced, Kept, Refusal, RefusalError, Spool
 from tests.deploy.node.receive_peers import changed, copies, dcmtk, series
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return series(tmp_path_factory.mktemp("series"))
-
-
 @pytest.fixture
 def spool(tmp_path: Path) -> Spool:
     return Spool(tmp_path / "node")
