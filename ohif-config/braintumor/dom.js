@@ -44,8 +44,28 @@ export function shown(element, isShown) {
   element.hidden = !isShown;
 }
 
+/** A number with so many decimals, rounded as the report does: a half to the even digit, where toFixed goes up. */
+export function fixed(value, digits) {
+  const text = value.toFixed(digits);
+  const isHalf = Math.abs(value * 2 ** (digits + 1)) % 2 === 1; // only such binary numbers lie exactly between two decimal ones
+  return isHalf && Number(text.at(-1)) % 2 ? (Number(text) - Math.sign(value) * 10 ** -digits).toFixed(digits) : text;
+}
+
+/** A change for people: with its sign, unless it rounds to nothing. */
+export function signed(value, digits = 1) {
+  const text = fixed(Math.abs(value), digits);
+  return `${Number(text) === 0 ? '' : value > 0 ? '+' : '−'}${text}`;
+}
+
 /** A volume for people: one decimal, two below 1 mL. */
-export const mL = value => (value === null || value === undefined ? '–' : value.toFixed(value < 1 && value > 0 ? 2 : 1));
+export const mL = value => (value === null || value === undefined ? '–' : fixed(value, value < 1 && value > 0 ? 2 : 1));
+
+/** What was added, removed and given another label, in mL, for people; what is nothing is left out. */
+export function edits(added, removed, changed) {
+  const relabelled = changed - added - removed;
+  const parts = [added > 0 && `+${mL(added)} mL`, removed > 0 && `−${mL(removed)} mL`, relabelled >= 0.005 && `${mL(relabelled)} mL relabelled`];
+  return parts.filter(Boolean).join(', ') || 'nothing changed';
+}
 
 /** Date and time for people, in their own notation. */
 export function when(iso) {

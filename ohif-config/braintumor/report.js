@@ -1,6 +1,6 @@
 /** The report of a study: languages side by side, key images and numbers, edited, approved, signed. */
 import * as api from './api.js';
-import { h, mL, shown, when } from './dom.js';
+import { h, mL, shown, signed, when } from './dom.js';
 
 const study = new URLSearchParams(location.search).get('study') ?? '';
 const page = document.getElementById('report');
@@ -160,15 +160,14 @@ function side(report) {
 function numbers(regions) {
   const compared = regions.some(({ prior_ml }) => prior_ml !== null);
   const head = compared ? ['', 'Prior mL', 'Now mL', 'Change'] : ['', 'mL'];
-  const signed = (value, digits = 1) => `${value > 0 ? '+' : value < 0 ? '−' : ''}${Math.abs(value).toFixed(digits)}`;
   const changed = ({ change_ml, change_percent, direction }) =>
     change_ml === null ? '–' : `${ARROWS[direction]} ${signed(change_ml)}${change_percent === null ? '' : ` (${signed(change_percent, 0)} %)`}`;
-  const row = region => [region.title, ...(compared ? [mL(region.prior_ml)] : []), mL(region.ml), ...(compared ? [changed(region)] : [])];
+  const row = region => [...(compared ? [mL(region.prior_ml)] : []), mL(region.ml), ...(compared ? [changed(region)] : [])];
   return h(
     'table',
     {},
-    h('thead', {}, h('tr', {}, ...head.map(word => h('th', {}, word)))),
-    h('tbody', {}, ...regions.map(region => h('tr', {}, ...row(region).map(word => h('td', {}, word)))))
+    h('thead', {}, h('tr', {}, ...head.map(word => h('th', { scope: 'col' }, word)))),
+    h('tbody', {}, ...regions.map(region => h('tr', {}, h('th', { scope: 'row' }, region.title), ...row(region).map(word => h('td', {}, word)))))
   );
 }
 

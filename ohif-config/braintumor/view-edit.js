@@ -1,5 +1,5 @@
 /** Tools, and what becomes of the edits. */
-import { h, mL, section, shown } from './dom.js';
+import { edits, h, section, shown } from './dom.js';
 import * as editing from './editing.js';
 import { icon } from './icons.js';
 import { pretty } from './keys.js';
@@ -108,6 +108,6 @@ function stateOf({ mask, dirty, volumes, savedAt }) {
   if (!dirty) {
     return mask.kind === 'human' ? 'As submitted.' : 'No edits. Submitting confirms the mask as it is.';
   }
-  const changes = volumes ? `+${mL(volumes.addedMl)} −${mL(volumes.removedMl)} mL` : '';
+  const changes = volumes ? edits(volumes.addedMl, volumes.removedMl, volumes.changedMl) : '';
   return `Not submitted: ${changes}${savedAt ? ', kept in this browser' : ''}`;
 }

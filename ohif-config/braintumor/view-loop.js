@@ -1,5 +1,5 @@
 /** Beyond this study: next case, training, history. */
-import { h, s, section, shown, when } from './dom.js';
+import { edits, h, s, section, shown, when } from './dom.js';
 import * as learning from './learning.js';
 import * as session from './session.js';
 
@@ -142,7 +142,7 @@ function entry(version, isCurrent) {
   const { uid, kind, author, model_version: model, created, change } = version;
   const who = kind === 'human' ? author : `Model ${model ?? author}`;
   const about = [when(created), kind === 'human' && model ? `from model ${model}` : ''].filter(Boolean).join(' · ');
-  const what = change ? `+${change.added_ml.toFixed(1)} −${change.removed_ml.toFixed(1)} mL, Dice ${dice(change.dice?.WT)} to the model’s` : '';
+  const what = change ? `${edits(change.added_ml, change.removed_ml, change.changed_ml)}, Dice ${dice(change.dice?.WT)} to the model’s` : '';
   const action = isCurrent ? h('span', { className: 'shown' }, 'shown') : h('button', { onclick: () => session.load(uid) }, 'Show');
   return h(
     'li',

@@ -1,6 +1,7 @@
 """The whole loop in the real viewer: open, segment, correct, submit, next case, train, segment again."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -64,6 +65,7 @@ def test_annotate_correct_retrain(viewer, base_url, tmp_path):
     counted = requests.post(f"{base_url}/api/studies/{first}/measure?series={series}", data=edited.tobytes(), timeout=60).json()
     assert viewer.volumes() == shown_as(counted)
     assert viewer.kept_drafts() == 1
+    assert re.search(r"Not submitted: \+[\d.]+ mL(, |$)", viewer.panel.locator(".state").inner_text())
     viewer.shot("3-edited")
 
     # submit: in the archive, valid, and identical after a reload

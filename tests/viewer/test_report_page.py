@@ -44,6 +44,13 @@ def test_from_draft_to_the_archive(reported, browser):
     page.get_by_role("heading", name="सार").wait_for()
     viewer.shot("1-draft")
 
+    # the table and the sentences round alike
+    whole = page.get_by_role("row", name="Whole tumour").get_by_role("cell").all_inner_texts()
+    assert f"from {whole[0]} mL to {whole[1]} mL" in page.locator("main").inner_text().replace("\u00a0", " ")
+    for value, digits in ((53.25, 1), (53.75, 1), (53.55, 1), (0.125, 2), (0.375, 2), (2.5, 0), (-0.25, 1), (0.0, 1)):
+        shown = page.evaluate("async ([v, d]) => (await import('/ohif/braintumor/dom.js')).fixed(v, d)", [value, digits])
+        assert shown == f"{value:.{digits}f}"
+
     # nothing is saved without a name, and what was typed stays
     page.get_by_label("Edit Impression").click()
     area = page.get_by_label("Impression", exact=True)

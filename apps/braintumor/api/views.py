@@ -121,6 +121,7 @@ def of_report(report: Report, *, fresh: bool, sendable: bool = False) -> dict[st
 
 
 def _regions(report: Report) -> list[dict[str, Any]]:
+    """Numbers as they were measured: who shows them rounds once, as the report's sentences do."""
     comparison = report.findings.comparison
     rows = []
     for region in Region:
@@ -130,11 +131,11 @@ def _regions(report: Report) -> list[dict[str, Any]]:
             {
                 "name": region.value,
                 "title": REGION_NAMES[region],
-                "ml": None if found is None else round(found.volume_ml, 2),
-                "prior_ml": None if change is None else round(change.before.value, 2),
-                "change_ml": None if change is None else round(change.ml.value, 2),
-                "change_interval_ml": None if change is None else [round(change.ml.low, 2), round(change.ml.high, 2)],
-                "change_percent": None if change is None or change.percent is None else round(change.percent.value, 1),
+                "ml": None if found is None else found.volume_ml,
+                "prior_ml": None if change is None else change.before.value,
+                "change_ml": None if change is None else change.ml.value,
+                "change_interval_ml": None if change is None else [change.ml.low, change.ml.high],
+                "change_percent": None if change is None or change.percent is None else change.percent.value,
                 "direction": None if change is None else change.direction.value,
             }
         )

@@ -29,6 +29,9 @@ SENSITIVE = (".gate.", ".refine.")
 """Parts of names of layers that stay in higher precision from the start: attention ends in a sigmoid, where a step of 1/256
 moves a whole channel, and its 1x1 convolutions cost little."""
 
+KEPT_TYPES = ("Add", "Multiply", "ReduceMax", "ReduceMean")
+"""Operations that stay in higher precision: sums of what was quantised apart, and what attention pools over."""
+
 Compiled = Callable[[Batch], Any]
 Labelled = Iterable[tuple[Batch, npt.NDArray[np.int64]]]
 
@@ -59,7 +62,7 @@ def quantize(model_folder: Path, cases: Iterable[Case], per_case: int = PER_CASE
     WeightsError
         See `braintumor.segment.weights.load`.
     """
-    ov, nncf = runtime(), _nncf()
+    ov, nncf = runtime(), quantiser()
     model = load(model_folder)
     slices = [one for case in cases for one in single_slices(case, model.network.config, per_case)]
     if not slices:
@@ -75,9 +78,7 @@ def quantize(model_folder: Path, cases: Iterable[Case], per_case: int = PER_CASE
         max_drop=1.0 - AGREEMENT,
         drop_type=nncf.DropType.ABSOLUTE,
         subset_size=len(slices),
-        ignored_scope=nncf.IgnoredScope(
-            names=_kept(graph), types=["Add", "Multiply", "ReduceMax", "ReduceMean"], validate=False
-        ),
+        ignored_scope=nncf.IgnoredScope(names=kept(graph), types=list(KEPT_TYPES), validate=False),
         # Correcting biases by a few slices was tried: it made the masks worse.
         advanced_quantization_parameters=nncf.AdvancedQuantizationParameters(disable_bias_correction=True),
     )
@@ -104,7 +105,14 @@ def agreement(compiled: Compiled, labelled: Labelled) -> float:
     return min(2 * both[region] / sizes[region] if sizes[region] else 1.0 for region in Region)
 
 
-def _nncf() -> Any:
+def quantiser() -> Any:
+    """The ``nncf`` module, which reports to nobody.
+
+    Raises
+    ------
+    EngineError
+        If it is not installed.
+    """
     # Read once when nncf is imported: without it, nncf reports its use to its maker over the network.
     os.environ.setdefault("NNCF_CI", "1")
     try:
@@ -114,7 +122,7 @@ def _nncf() -> Any:
     return nncf
 
 
-def _kept(graph: Any) -> list[str]:
-    """The first and the last convolution, and the sensitive ones."""
+def kept(graph: Any) -> list[str]:
+    """Names of what stays in higher precision: the first and the last convolution, and the sensitive ones."""
     names = [node.get_friendly_name() for node in graph.get_ordered_ops() if node.get_type_name() == "Convolution"]
     return [name for n, name in enumerate(names) if n in (0, len(names) - 1) or any(part in name for part in SENSITIVE)]

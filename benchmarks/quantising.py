@@ -1,0 +1,106 @@
+"""What int8 costs: masks of the published network, quantised in several ways, beside those of float32, and the time of each.
+
+``python -m benchmarks.quantising DATA/brats`` calibrates with slices of all cases and compares on four of them. Nothing is
+stored; `braintumor.segment.engines.quantise` makes the graph that is, once one of these agrees well enough.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from braintumor.labelled import find_cases
+from braintumor.labelled.prepared import prepare
+from braintumor.labels import Region, channels_of
+from braintumor.nouns import Case
+from braintumor.segment.engines.openvino import OpenVinoEngine, convert
+from braintumor.segment.engines.quantise import KEPT_TYPES, PER_CASE, kept, quantiser
+from braintumor.segment.postprocess import most_likely
+from braintumor.segment.predict import predict, single_slices
+from braintumor.segment.weights import Model, load
+
+COMPARED = ("BraTS2021_01657", "BraTS2021_01476", "Brats17_TCIA_639_1", "BraTS2021_01485")
+"""A large tumour, which is also the one that is timed, and three whose core or enhancement is small."""
+
+UP = "ConvolutionBackpropData"
+MERGED = "Convolution_"
+"""Begin of the names that `split_concatenations` gives the decoder's convolutions."""
+
+VARIANTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "every large convolution": ((), ()),
+    "but the transposed ones": ((), (UP,)),
+    "and the deepest level": (("encoders.4.body",), (UP,)),
+    "encoders only": ((MERGED,), (UP,)),
+    "encoders but the deepest": ((MERGED, "encoders.4.body"), (UP,)),
+    "decoders only": (("encoders.",), (UP,)),
+}
+"""Parts of names, and types, of what stays in higher precision besides what always does."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.quantising", description=__doc__)
+    parser.add_argument("data", type=Path, help="folder of labelled cases, e.g. DATA/brats")
+    options = parser.parse_args()
+    model, slices, cases = load(), [], {}
+    for labelled in find_cases(options.data):
+        case, _ = prepare(labelled)
+        slices += single_slices(case, model.network.config, PER_CASE)
+        if labelled.name in COMPARED:
+            cases[labelled.name] = case
+    exact = OpenVinoEngine(model, "f32")
+    wanted = {name: _labels(case, exact) for name, case in cases.items()}
+    print(f"{'':<28}{'s':>6}" + "".join(f"{region.value:>8}" for region in Region) + f"{'least':>8}", flush=True)
+    for title, engine in (("float32", exact), (OpenVinoEngine(model).name, OpenVinoEngine(model))):
+        _row(title, engine, cases, wanted)
+    for title, (names, types) in VARIANTS.items():
+        _row(title, _int8(model, slices, names, types), cases, wanted)
+
+
+def _int8(model: Model, slices: list[Any], names: tuple[str, ...], types: tuple[str, ...]) -> OpenVinoEngine:
+    import openvino as ov
+
+    nncf, graph = quantiser(), convert(model)
+    named = [node.get_friendly_name() for node in graph.get_ordered_ops()]
+    spared = [name for name in named if any(name.startswith(part) if part == MERGED else part in name for part in names)]
+    quantised = nncf.quantize(
+        graph,
+        nncf.Dataset(slices),
+        subset_size=len(slices),
+        ignored_scope=nncf.IgnoredScope(names=[*kept(graph), *spared], types=[*KEPT_TYPES, *types], validate=False),
+        advanced_parameters=nncf.AdvancedQuantizationParameters(disable_bias_correction=True),
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "graph.xml"
+        ov.save_model(quantised, path, compress_to_fp16=True)
+        return OpenVinoEngine(model, int8=(path.read_bytes(), path.with_suffix(".bin").read_bytes()))
+
+
+def _labels(case: Case, engine: OpenVinoEngine) -> npt.NDArray[np.uint8]:
+    return most_likely(predict(case, engine).values)
+
+
+def _row(title: str, engine: OpenVinoEngine, cases: dict[str, Case], wanted: dict[str, npt.NDArray[np.uint8]]) -> None:
+    """Mean Dice with float32 of each region, the least of all, and the best of three times on the first of `COMPARED`."""
+    agreed = np.array([_dice(_labels(case, engine), wanted[name]) for name, case in cases.items()])
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        _labels(cases[COMPARED[0]], engine)
+        seconds.append(time.perf_counter() - started)
+    figures = "".join(f"{mean:>8.4f}" for mean in agreed.mean(axis=0))
+    print(f"{title:<28}{min(seconds):>6.2f}{figures}{agreed.min():>8.4f}", flush=True)
+
+
+def _dice(found: npt.NDArray[np.uint8], wanted: npt.NDArray[np.uint8]) -> list[float]:
+    pairs = [(np.isin(found, channels_of(region)), np.isin(wanted, channels_of(region))) for region in Region]
+    return [float(2 * np.count_nonzero(a & b) / max(1, np.count_nonzero(a) + np.count_nonzero(b))) for a, b in pairs]
+
+
+if __name__ == "__main__":
+    main()
