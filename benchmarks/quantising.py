@@ -7,6 +7,7 @@ stored; `braintumor.segment.engines.quantise` makes the graph that is, once one 
 from __future__ import annotations
 
 import argparse
+import logging
 import tempfile
 import time
 from pathlib import Path
@@ -66,6 +67,7 @@ def _int8(model: Model, slices: list[Any], names: tuple[str, ...], types: tuple[
     import openvino as ov
 
     nncf, graph = quantiser(), convert(model)
+    nncf.set_log_level(logging.ERROR)
     named = [node.get_friendly_name() for node in graph.get_ordered_ops()]
     spared = [name for name in named if any(name.startswith(part) if part == MERGED else part in name for part in names)]
     quantised = nncf.quantize(
@@ -99,7 +101,7 @@ def _row(title: str, engine: OpenVinoEngine, cases: dict[str, Case], wanted: dic
 
 def _dice(found: npt.NDArray[np.uint8], wanted: npt.NDArray[np.uint8]) -> list[float]:
     pairs = [(np.isin(found, channels_of(region)), np.isin(wanted, channels_of(region))) for region in Region]
-    return [float(2 * np.count_nonzero(a & b) / max(1, np.count_nonzero(a) + np.count_nonzero(b))) for a, b in pairs]
+    return [float(2 * np.count_nonzero(a & b) / (a.sum() + b.sum())) if a.any() or b.any() else 1.0 for a, b in pairs]
 
 
 if __name__ == "__main__":
