@@ -102,11 +102,17 @@ def _dice(labels: npt.NDArray[np.uint8], exact: Path) -> dict[str, float] | str:
     """Dice per region with the float32 mask."""
     if not exact.exists():
         return "not compared"
-    wanted, found = np.load(exact), {}
+    return {region.value: round(value, 4) for region, value in agreement(labels, np.load(exact)).items()}
+
+
+def agreement(found: npt.NDArray[np.uint8], wanted: npt.NDArray[np.uint8]) -> dict[Region, float]:
+    """Dice of each region between two arrays of network channels; 1 where both have none of it."""
+    agreed = {}
     for region in Region:
-        a, b = np.isin(labels, channels_of(region)), np.isin(wanted, channels_of(region))
-        found[region.value] = round(2 * np.count_nonzero(a & b) / max(1, np.count_nonzero(a) + np.count_nonzero(b)), 4)
-    return found
+        a, b = np.isin(found, channels_of(region)), np.isin(wanted, channels_of(region))
+        both = np.count_nonzero(a) + np.count_nonzero(b)
+        agreed[region] = 2.0 * np.count_nonzero(a & b) / both if both else 1.0
+    return agreed
 
 
 def _agreement(labels: npt.NDArray[np.uint8], brain: npt.NDArray[np.bool_], stock: Path) -> str:

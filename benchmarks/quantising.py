@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -16,9 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.network import agreement
 from braintumor.labelled import find_cases
 from braintumor.labelled.prepared import prepare
-from braintumor.labels import Region, channels_of
+from braintumor.labels import Region
 from braintumor.nouns import Case
 from braintumor.segment.engines.openvino import OpenVinoEngine, convert
 from braintumor.segment.engines.quantise import KEPT_TYPES, PER_CASE, kept, quantiser
@@ -30,18 +32,19 @@ COMPARED = ("BraTS2021_01657", "BraTS2021_01476", "Brats17_TCIA_639_1", "BraTS20
 """A large tumour, which is also the one that is timed, and three whose core or enhancement is small."""
 
 UP = "ConvolutionBackpropData"
-MERGED = "Convolution_"
-"""Begin of the names that `split_concatenations` gives the decoder's convolutions."""
+DEEPEST = r"encoders\.4\.body"
+MERGED = "^Convolution_"
+"""The decoders' convolutions, named anew by `split_concatenations`."""
 
 VARIANTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "every large convolution": ((), ()),
     "but the transposed ones": ((), (UP,)),
-    "and the deepest level": (("encoders.4.body",), (UP,)),
+    "and the deepest level": ((DEEPEST,), (UP,)),
     "encoders only": ((MERGED,), (UP,)),
-    "encoders but the deepest": ((MERGED, "encoders.4.body"), (UP,)),
-    "decoders only": (("encoders.",), (UP,)),
+    "encoders but the deepest": ((MERGED, DEEPEST), (UP,)),
+    "decoders only": ((r"encoders\.",), (UP,)),
 }
-"""Parts of names, and types, of what stays in higher precision besides what always does."""
+"""Patterns of names, and types, of what stays in higher precision besides what always does."""
 
 
 def main() -> None:
@@ -54,11 +57,13 @@ def main() -> None:
         slices += single_slices(case, model.network.config, PER_CASE)
         if labelled.name in COMPARED:
             cases[labelled.name] = case
+    if absent := set(COMPARED) - set(cases):
+        parser.error(f"{options.data} has no {', '.join(sorted(absent))}")
     exact = OpenVinoEngine(model, "f32")
     wanted = {name: _labels(case, exact) for name, case in cases.items()}
     print(f"{'':<28}{'s':>6}" + "".join(f"{region.value:>8}" for region in Region) + f"{'least':>8}", flush=True)
-    for title, engine in (("float32", exact), (OpenVinoEngine(model).name, OpenVinoEngine(model))):
-        _row(title, engine, cases, wanted)
+    for engine in (exact, OpenVinoEngine(model)):
+        _row(engine.name, engine, cases, wanted)
     for title, (names, types) in VARIANTS.items():
         _row(title, _int8(model, slices, names, types), cases, wanted)
 
@@ -69,7 +74,7 @@ def _int8(model: Model, slices: list[Any], names: tuple[str, ...], types: tuple[
     nncf, graph = quantiser(), convert(model)
     nncf.set_log_level(logging.ERROR)
     named = [node.get_friendly_name() for node in graph.get_ordered_ops()]
-    spared = [name for name in named if any(name.startswith(part) if part == MERGED else part in name for part in names)]
+    spared = [name for name in named if any(re.search(pattern, name) for pattern in names)]
     quantised = nncf.quantize(
         graph,
         nncf.Dataset(slices),
@@ -89,7 +94,7 @@ def _labels(case: Case, engine: OpenVinoEngine) -> npt.NDArray[np.uint8]:
 
 def _row(title: str, engine: OpenVinoEngine, cases: dict[str, Case], wanted: dict[str, npt.NDArray[np.uint8]]) -> None:
     """Mean Dice with float32 of each region, the least of all, and the best of three times on the first of `COMPARED`."""
-    agreed = np.array([_dice(_labels(case, engine), wanted[name]) for name, case in cases.items()])
+    agreed = np.array([list(agreement(_labels(case, engine), wanted[name]).values()) for name, case in cases.items()])
     seconds = []
     for _ in range(3):
         started = time.perf_counter()
@@ -97,11 +102,6 @@ def _row(title: str, engine: OpenVinoEngine, cases: dict[str, Case], wanted: dic
         seconds.append(time.perf_counter() - started)
     figures = "".join(f"{mean:>8.4f}" for mean in agreed.mean(axis=0))
     print(f"{title:<28}{min(seconds):>6.2f}{figures}{agreed.min():>8.4f}", flush=True)
-
-
-def _dice(found: npt.NDArray[np.uint8], wanted: npt.NDArray[np.uint8]) -> list[float]:
-    pairs = [(np.isin(found, channels_of(region)), np.isin(wanted, channels_of(region))) for region in Region]
-    return [float(2 * np.count_nonzero(a & b) / (a.sum() + b.sum())) if a.any() or b.any() else 1.0 for a, b in pairs]
 
 
 if __name__ == "__main__":

@@ -57,8 +57,13 @@ export function signed(value, digits = 1) {
   return `${Number(text) === 0 ? '' : value > 0 ? '+' : '−'}${text}`;
 }
 
+const digitsOf = ml => (ml !== 0 && Math.abs(ml) < 1 ? 2 : 1);
+
 /** A volume for people: one decimal, two below 1 mL. */
-export const mL = value => (value === null || value === undefined ? '–' : fixed(value, value < 1 && value > 0 ? 2 : 1));
+export const mL = value => (value === null || value === undefined ? '–' : fixed(value, digitsOf(value)));
+
+/** A change of volume for people, as exact as the volume. */
+export const signedML = value => signed(value, digitsOf(value));
 
 /** What was added, removed and given another label, in mL, for people; what is nothing is left out. */
 export function edits(added, removed, changed) {

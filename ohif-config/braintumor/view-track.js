@@ -1,5 +1,5 @@
 /** Change over time: volumes then and now, trend, response by RANO as a measurement aid, and what images do not say. */
-import { h, mL, s, section, shown, signed } from './dom.js';
+import { h, mL, s, section, shown, signedML } from './dom.js';
 import { openStudy, studiesInUrl } from './ohif.js';
 import { TITLES } from './sequences.js';
 import { grid } from './session.js';
@@ -86,7 +86,7 @@ function row({ name, title }, then, now, change) {
     h('th', { scope: 'row' }, title),
     h('td', {}, mL(then.volume_ml[name].value)),
     h('td', {}, mL(now.volume_ml[name].value)),
-    h('td', {}, h('strong', {}, signed(value, Math.abs(value) < 1 ? 2 : 1)), h('small', {}, `± ${mL(1.96 * error)}, ${change.words}`))
+    h('td', {}, h('strong', {}, signedML(value)), h('small', {}, `± ${mL(1.96 * error)}, ${change.words}`))
   );
 }
 
