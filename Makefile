@@ -26,7 +26,7 @@ demo: $(VENV)/.installed  ## Make demo studies, segment and measure one, then se
 	@if [ "$(DEMO_SERVE)" != 0 ]; then $(MAKE) --no-print-directory serve; fi
 
 serve: $(VENV)/.installed  ## Serve the demo studies at http://localhost:8000/ (PACS=orthanc: from a real PACS)
-	$(BIN)/python ohif-config/fetch.py || echo "The viewer could not be fetched; the server runs without it."
+	$(BIN)/braintumor viewer fetch || echo "The viewer could not be fetched; the server runs without it."
 	@test -d $(DEMO)/study/patient-2 || $(BIN)/braintumor phantom --seed 1 --output $(DEMO)/study/patient-2
 	@test -d $(DEMO)/study/patient-3 || $(BIN)/braintumor phantom --seed 2 --output $(DEMO)/study/patient-3
 	$(BIN)/python deploy/dev/demo.py $(DEMO)/study --pacs $(PACS)

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from braintumor.labelled.prepared import load_case
-from braintumor.labelled.truth import dice
-from braintumor.labels import Region
+from braintumor.datasets.prepared import load_case
+from braintumor.datasets.truth import dice
+from braintumor.domain import Region
 from braintumor.segment import SegmentOptions, load_engine, segment
 from braintumor.segment.weights import default_folder
 from braintumor.train import run

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from braintumor.labelled import patient_of
-from braintumor.labels import Region
-from braintumor.learn.select import STRATEGIES
-from braintumor.learn.simulate import Plan, Point, labels_needed, prepare_cases, simulate
+from braintumor.active_learning.select import STRATEGIES
+from braintumor.active_learning.simulate import Plan, Point, labels_needed, prepare_cases, simulate
+from braintumor.datasets import patient_of
+from braintumor.domain import Region
 from braintumor.segment.network import NetworkConfig
 from braintumor.segment.weights import default_folder
 from braintumor.train.splits import read_folds

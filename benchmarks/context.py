@@ -16,10 +16,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from benchmarks.machine import facts
-from braintumor import context
-from braintumor.context import ContextOptions, embedding
-from braintumor.nouns.context import Context, Topic
-from tests.context.notes import HELD_OUT, TUNED_ON, Case
+from braintumor import notes as context
+from braintumor.domain import Context, Topic
+from braintumor.notes import ContextOptions, embedding
+from tests.notes.notes import HELD_OUT, TUNED_ON, Case
 
 
 def judge(case: Case, answer: Context) -> dict[Topic, Counter[str]]:

@@ -20,10 +20,9 @@ from PIL import ImageDraw, ImageFont
 
 from benchmarks.machine import facts
 from braintumor import phantom
-from braintumor.geometry import canonical
-from braintumor.nouns import Sequence
+from braintumor.deidentify import Options, create_key, deidentify, find_text
+from braintumor.domain import Sequence, canonical
 from braintumor.phantom.head import around
-from braintumor.privacy import Options, create_key, deidentify, find_text
 from braintumor.study import read
 
 SIZES = (10, 12, 14, 16, 20, 24)

@@ -13,10 +13,8 @@ import numpy as np
 
 from benchmarks.measuring import Inputs, Job, Notes
 from braintumor import phantom, study
-from braintumor.case import prepare
-from braintumor.geometry import Grid
-from braintumor.labels import ENHANCING, NECROTIC_CORE, OEDEMA
-from braintumor.nouns import Author, Case, Segmentation, Sequence
+from braintumor.domain import ENHANCING, NECROTIC_CORE, OEDEMA, Author, Case, Grid, Segmentation, Sequence
+from braintumor.preprocess import prepare
 
 
 def make(inputs: Inputs) -> Job:

@@ -13,7 +13,7 @@ from monai.inferers import sliding_window_inference
 
 from benchmarks.inputs import prepared
 from benchmarks.measuring import Inputs, Job, Notes
-from braintumor.labels import Region, channels_of
+from braintumor.domain import Region, channels_of
 from braintumor.segment import AnyEngine, load_engine, probabilities
 from braintumor.segment.engines.openvino import OpenVinoEngine
 from braintumor.segment.engines.pytorch import TorchEngine

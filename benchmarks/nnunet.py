@@ -22,12 +22,10 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from braintumor import case as case_stage
-from braintumor.files import write_nifti
-from braintumor.labelled import LabelledCase, find_cases, read
-from braintumor.labelled.prepared import prepare
-from braintumor.labels import ENHANCING, NECROTIC_CORE, OEDEMA
-from braintumor.nouns import Sequence
+from braintumor import preprocess as case_stage
+from braintumor.datasets import LabelledCase, find_cases, read
+from braintumor.datasets.prepared import prepare
+from braintumor.domain import ENHANCING, NECROTIC_CORE, OEDEMA, Sequence, write_nifti
 from braintumor.segment import SegmentOptions, on_grid, segment
 from braintumor.segment.weights import default_folder
 from braintumor.train.splits import Splits, read_folds

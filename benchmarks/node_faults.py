@@ -23,9 +23,9 @@ import pydicom
 
 from benchmarks import machine, table
 from benchmarks.node_parts import Process, Site, Template, wait_until_settled
+from braintumor.node.comparison import same_content
+from braintumor.node.states import StudyState
 from deploy.dev.services import PostgreSql, RabbitMq, Redis, Service
-from deploy.node.comparison import same_content
-from deploy.node.states import StudyState
 
 BROKERS = {"rabbitmq": RabbitMq, "redis": Redis}
 WEIGHTS = {"node": 4, "worker": 4, "database": 2, "broker": 1}

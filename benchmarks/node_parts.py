@@ -18,13 +18,13 @@ import pydicom
 from pydicom.uid import UID
 
 from braintumor import phantom
+from braintumor.node.ledger import Ledger
+from braintumor.node.schema import Database
+from braintumor.node.settings import NodeSettings, load
+from braintumor.node.spool import Spool
+from braintumor.node.states import StudyState
 from deploy.dev.orthanc import AE_TITLE, Orthanc
 from deploy.dev.services import free_port
-from deploy.node.ledger import Ledger
-from deploy.node.schema import Database
-from deploy.node.settings import NodeSettings, load
-from deploy.node.spool import Spool
-from deploy.node.states import StudyState
 
 ROOT = Path(__file__).resolve().parents[1]
 SEGMENTATION = UID("1.2.840.10008.5.1.4.1.1.66.4")

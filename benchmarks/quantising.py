@@ -18,10 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.network import agreement
-from braintumor.labelled import find_cases
-from braintumor.labelled.prepared import prepare
-from braintumor.labels import Region
-from braintumor.nouns import Case
+from braintumor.datasets import find_cases
+from braintumor.datasets.prepared import prepare
+from braintumor.domain import Case, Region
 from braintumor.segment.engines.openvino import OpenVinoEngine, convert
 from braintumor.segment.engines.quantise import KEPT_TYPES, PER_CASE, kept, quantiser
 from braintumor.segment.postprocess import most_likely

@@ -27,20 +27,19 @@ import pydicom
 from pydicom.uid import generate_uid
 
 from benchmarks import machine
-from braintumor.geometry import Grid
-from braintumor.nouns import Image, Patient
-from braintumor.nouns import Sequence as Weighting
+from braintumor.domain import Grid, Image, Patient
+from braintumor.domain import Sequence as Weighting
+from braintumor.node.spool import Spool
 from braintumor.phantom.dicom import study_header, write_series
-from deploy.node.spool import Spool
 
 ROOT = Path(__file__).resolve().parents[1]
 TITLE = "NODE"
 _NODE = """
 import os, sys, time
 from pathlib import Path
-from deploy.node.receive.dimse import StorageService
-from deploy.node.settings import Dicom
-from deploy.node.spool import Spool
+from braintumor.node.receive.dimse import StorageService
+from braintumor.node.settings import Dicom
+from braintumor.node.spool import Spool
 if sys.argv[3] == "unsynced":
     os.fsync = lambda handle: None
 with StorageService(Dicom(ae_title="NODE", port=int(sys.argv[2])), Spool(Path(sys.argv[1])), lambda arrival: None):

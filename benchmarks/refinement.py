@@ -21,10 +21,8 @@ import numpy.typing as npt
 from scipy import ndimage
 from skimage.segmentation import random_walker
 
-from braintumor.geometry import bounding_box
-from braintumor.labelled.prepared import load_case
-from braintumor.labels import LABELS, OEDEMA, Region, region_mask
-from braintumor.nouns import Case
+from braintumor.datasets.prepared import load_case
+from braintumor.domain import LABELS, OEDEMA, Case, Region, bounding_box, region_mask
 from braintumor.refine import Hint, refine
 from braintumor.refine.evidence import Box
 from braintumor.refine.grow import geodesic, reach_mm, smoothed

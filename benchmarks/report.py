@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import facts
-from braintumor import case as case_stage
 from braintumor import measure, phantom, report, segment, study
+from braintumor import preprocess as case_stage
+from braintumor.export.common import ResultContext, save
+from braintumor.export.reporting import Sources, write_final, write_report
+from braintumor.export.seg import make_seg
+from braintumor.export.sr import make_sr
 from braintumor.fhir import bundle, validate
 from braintumor.report.approval import approve
 from braintumor.report.versions import ReportFolder
-from braintumor.results.common import ResultContext, save
-from braintumor.results.reporting import Sources, write_final, write_report
-from braintumor.results.seg import make_seg
-from braintumor.results.sr import make_sr
 from braintumor.segment import on_grid
 from braintumor.signing import from_pkcs12, make_identity, verify
 

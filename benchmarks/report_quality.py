@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.machine import facts
-from braintumor.nouns import Report
+from braintumor.domain import Report
 from braintumor.report.quality import Quality, Reference, Scores, measure, read_references, stale
 from braintumor.report.rewriting import VARIANTS, EndpointModel, LanguageModel, TransformersModel
 from braintumor.report.rewriting.candidates import key_of

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.active_learning import cases_of, say
-from braintumor.labels import Region
-from braintumor.learn import Job, Source, run, write_job
-from braintumor.learn.examples import read_identity
-from braintumor.learn.mixture import mixture, on_disk
-from braintumor.registry import Registry
+from braintumor.active_learning import Job, Source, run, write_job
+from braintumor.active_learning.examples import read_identity
+from braintumor.active_learning.mixture import mixture, on_disk
+from braintumor.active_learning.registry import Registry
+from braintumor.domain import Region
 from braintumor.segment import weights
 from braintumor.segment.network import NetworkConfig
 from braintumor.segment.weights import default_folder

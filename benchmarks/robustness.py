@@ -16,11 +16,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from braintumor.datasets.prepared import load_case
+from braintumor.datasets.truth import dice
+from braintumor.domain import Case, Region, Segmentation, Sequence
 from braintumor.evaluate import perturb
-from braintumor.labelled.prepared import load_case
-from braintumor.labelled.truth import dice
-from braintumor.labels import Region
-from braintumor.nouns import Case, Segmentation, Sequence
 from braintumor.segment import Engine, load_engine, segment
 
 Change = Callable[[Case], Case]

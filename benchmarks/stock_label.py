@@ -1,6 +1,6 @@
 """Stock MONAI Label 0.8.5 segmenting one series: its own task class, MONAI's AttentionUnet, float32, random weights.
 
-The release does not start with pydicom 3, so the one import that fails is mended for it (`apps.braintumor.upstream`). It gets
+The release does not start with pydicom 3, so the one import that fails is mended for it (`braintumor.server.upstream`). It gets
 NIfTI, which spares it the conversion from DICOM, and one sequence instead of four.
 """
 
@@ -56,7 +56,7 @@ class Stock(MONAILabelApp):
 """
 
 START = """
-import apps.braintumor.upstream
+import braintumor.server.upstream
 from monailabel.app import app
 """
 

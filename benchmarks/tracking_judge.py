@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.tracking_pairs import Labels, Pair
-from braintumor.geometry import Affine
-from braintumor.nouns import Estimate, LesionState, Track
+from braintumor.domain import Affine, Estimate, LesionState, Track
 from braintumor.track.lesions import Instances, carried, find_instances, track
 
 PERCENT, ML = 3.0, 0.2

@@ -16,9 +16,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from benchmarks.tracking_pairs import Pair
-from braintumor.case.grid import to_sitk
-from braintumor.errors import RegistrationError
-from braintumor.geometry import Affine
+from braintumor.domain import Affine, RegistrationError
+from braintumor.preprocess.grid import to_sitk
 from braintumor.track.register import align_visits
 
 _WORKER = Path(__file__).with_name("tracking_worker.py")

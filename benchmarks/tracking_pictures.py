@@ -9,7 +9,7 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 
 from benchmarks.tracking_pairs import Pair
-from braintumor.geometry import Affine, canonical
+from braintumor.domain import Affine, canonical
 from braintumor.track.lesions import carried, find_instances
 from braintumor.track.overlay import COLOURS
 from braintumor.track.register import sampled

@@ -16,9 +16,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from braintumor.files import write_nifti
-from braintumor.geometry import LPS_FROM_RAS, Grid
-from braintumor.labels import ENHANCING
+from braintumor.domain import ENHANCING, LPS_FROM_RAS, Grid, write_nifti
 from braintumor.track.stage import TrackOptions, VisitNotes, run
 
 SPACING = (0.9375, 0.9375, 6.5)

@@ -26,7 +26,7 @@ from monai.transforms import (
 
 from benchmarks.inputs import balls, prepared
 from benchmarks.measuring import Inputs, Job, Notes
-from braintumor.nouns import Case, Segmentation
+from braintumor.domain import Case, Segmentation
 from braintumor.segment.network import AttentionUNet
 from braintumor.train.data import FRAME, from_case
 from braintumor.train.loop import TrainConfig, train

@@ -14,9 +14,9 @@ from pydicom.sr.coding import Code
 from benchmarks.inputs import balls
 from benchmarks.measuring import Inputs, Job, Notes
 from braintumor import study
-from braintumor.labels import LABELS, SEGMENT_CATEGORY
-from braintumor.results.common import ResultContext, save
-from braintumor.results.seg import make_seg
+from braintumor.domain import LABELS, SEGMENT_CATEGORY
+from braintumor.export.common import ResultContext, save
+from braintumor.export.seg import make_seg
 
 
 def ours(inputs: Inputs) -> Job:

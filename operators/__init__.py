@@ -1,7 +1,7 @@
 """MONAI Deploy operators over the stages of `braintumor`: one stage each, no algorithm of their own.
 
-An operator's ports carry whole domain objects (`braintumor.nouns`) and are named after them, so operators are wired by
-equal names. Errors are the stages' own `braintumor.errors`; holoscan ends the graph and raises them again from
+An operator's ports carry whole domain objects (`braintumor.domain`) and are named after them, so operators are wired by
+equal names. Errors are the stages' own `braintumor.domain.errors`; holoscan ends the graph and raises them again from
 ``Application.run``.
 """
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from monai.deploy.core import Fragment
 
-from braintumor import case as case_stage
-from braintumor.case import PrepareOptions
-from braintumor.nouns import Case, Study
+from braintumor import preprocess as case_stage
+from braintumor.domain import Case, Study
+from braintumor.preprocess import PrepareOptions
 from operators.stage import StageOperator
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from braintumor import report as report_stage
-from braintumor.nouns import Case, Findings, Measurements, Segmentation, Study
+from braintumor.domain import Case, Findings, Measurements, Segmentation, Study
 from operators.stage import StageOperator
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from braintumor import measure as measure_stage
-from braintumor.nouns import Case, Measurements, Segmentation
+from braintumor.domain import Case, Measurements, Segmentation
 from operators.stage import StageOperator
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from monai.deploy.core import Fragment
 
-from braintumor import results as results_stage
-from braintumor.nouns import Case, Findings, Measurements, Results, Segmentation, Study
-from braintumor.results import WriteOptions
+from braintumor import export as results_stage
+from braintumor.domain import Case, Findings, Measurements, Results, Segmentation, Study
+from braintumor.export import WriteOptions
 from operators.stage import StageOperator
 
 

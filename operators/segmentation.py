@@ -7,7 +7,7 @@ from typing import Any
 from monai.deploy.core import Fragment
 
 from braintumor import segment as segment_stage
-from braintumor.nouns import Case, Segmentation
+from braintumor.domain import Case, Segmentation
 from braintumor.segment import Engine, SegmentOptions
 from operators.stage import StageOperator
 

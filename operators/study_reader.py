@@ -9,7 +9,7 @@ from typing import Any
 from monai.deploy.core import Fragment
 
 from braintumor import study as study_stage
-from braintumor.nouns import Sequence, Study
+from braintumor.domain import Sequence, Study
 from operators.stage import StageOperator
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from monai.deploy.core import Fragment
 
 from braintumor import track as track_stage
-from braintumor.nouns import Case, Results, Segmentation, Study
+from braintumor.domain import Case, Results, Segmentation, Study
 from braintumor.segment.engines import AnyEngine
 from braintumor.track import TrackOptions, Visit
 from operators.stage import StageOperator

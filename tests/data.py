@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from braintumor.geometry import Grid
-from braintumor.nouns import Image
+from braintumor.domain import Grid, Image
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from braintumor.labels import Region
-from braintumor.nouns import (
+from braintumor.domain import (
     Action,
     Assessment,
     Author,
@@ -34,6 +33,7 @@ from braintumor.nouns import (
     Origin,
     Patient,
     Provenance,
+    Region,
     RegionChange,
     RegionMeasurement,
     Report,

@@ -36,13 +36,13 @@ NOT_RUN = {
     "python deploy/map/app.py": "starts Holoscan; tests/deploy/test_map_graph.py runs the same command",
     "braintumor serve": "does not end; tests/apps/test_faults.py starts it",
     "monailabel": "does not end; tests/apps/test_faults.py starts it",
-    "python ohif-config/fetch.py": "downloads 48 MB; tests/viewer",
+    "braintumor viewer fetch": "downloads 48 MB; tests/viewer",
     "braintumor report rewrite": "needs a language model; tests/report/rewriting",
     "braintumor report send": "needs a FHIR server; tests/fhir and tests/cli/test_report.py",
     "braintumor deidentify export study/": "needs a key and a vault; tests/cli/test_deidentify.py",
     "braintumor deidentify reveal": "needs a vault; tests/cli/test_deidentify.py",
     "braintumor package": "builds an image; tests/deploy/test_map_image.py",
-    "braintumor node": "needs a running node; tests/deploy/node/test_node.py",
+    "braintumor node": "needs a running node; tests/node/test_node.py",
     "make": "installs into a fresh environment; CI runs demo and test",
 }
 """Beginning of a command -> why it is only checked for being possible: known target, module, file or options."""

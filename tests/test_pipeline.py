@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 
 from braintumor import pipeline
-from braintumor.errors import OutputError, WeightsError
-from braintumor.labels import Region
-from braintumor.nouns import Sequence
-from braintumor.results import read_seg
+from braintumor.domain import OutputError, Region, Sequence, WeightsError
+from braintumor.export import read_seg
 from braintumor.study import read
 
 

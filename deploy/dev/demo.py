@@ -14,7 +14,7 @@ import pydicom
 if __package__ in (None, ""):  # started as a file: the project's root is not on the path yet
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from braintumor.store import open_store
+from braintumor.archive import open_store
 from deploy.dev.orthanc import Orthanc, missing
 
 

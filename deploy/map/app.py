@@ -41,9 +41,7 @@ from operators import (
 from holoscan.conditions import CountCondition
 from monai.deploy.core import Application, RuntimeEnv
 
-from braintumor.errors import BrainTumorError, WeightsError
-from braintumor.nouns import Results
-from braintumor.outputs import check_output
+from braintumor.domain import BrainTumorError, Results, WeightsError, check_output
 from braintumor.segment import load_engine
 
 STOPPED = 130

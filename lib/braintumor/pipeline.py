@@ -9,18 +9,28 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from braintumor import case as case_stage
+from braintumor import export as results_stage
 from braintumor import measure as measure_stage
+from braintumor import preprocess as case_stage
 from braintumor import report as report_stage
-from braintumor import results as results_stage
 from braintumor import segment as segment_stage
 from braintumor import study as study_stage
 from braintumor import track
-from braintumor.case import PrepareOptions
-from braintumor.errors import FhirError, InputNotFoundError
-from braintumor.nouns import Comparison, Context, Flag, Identifier, Results, Sequence, Severity, Study
-from braintumor.outputs import check_output
-from braintumor.results import WriteOptions
+from braintumor.domain import (
+    Comparison,
+    Context,
+    FhirError,
+    Flag,
+    Identifier,
+    InputNotFoundError,
+    Results,
+    Sequence,
+    Severity,
+    Study,
+    check_output,
+)
+from braintumor.export import WriteOptions
+from braintumor.preprocess import PrepareOptions
 from braintumor.segment import SegmentOptions
 from braintumor.segment.engines import AnyEngine
 
@@ -188,6 +198,6 @@ def _context(study: Study, options: RunOptions) -> Context | None:
     """What the notes say; the embedding model is loaded only where there are notes."""
     if not options.notes:
         return None
-    from braintumor import context
+    from braintumor import notes as context
 
     return context.summarise(options.notes, options=context.ContextOptions(patient=study.patient))

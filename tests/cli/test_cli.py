@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from typer.main import get_command
 
-from braintumor import __version__, errors, pipeline
+from braintumor import __version__, pipeline
 from braintumor.cli import COMMANDS, app, main
 from braintumor.cli.console import STAGE_WORDS, fail
-from braintumor.errors import GeometryError
+from braintumor.domain import GeometryError, errors
 
 
 def call(*arguments):
@@ -122,7 +122,7 @@ def test_interruption_is_status_130_and_leaves_nothing(nifti_study, tmp_path, ca
     def interrupt(*_arguments, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("braintumor.results.writing.write_mesh", interrupt)
+    monkeypatch.setattr("braintumor.export.writing.write_mesh", interrupt)
     assert call("run", nifti_study, "-o", tmp_path / "out") == 130
     assert "nothing was written" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,7 @@ import pytest
 
 from braintumor.cli import deidentify
 from braintumor.cli.deidentify import PASSPHRASE
-from braintumor.privacy import DeidentificationError
+from braintumor.deidentify import DeidentificationError
 
 WORDS = "a passphrase of words"
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from braintumor.cli import main
-from braintumor.errors import OutputError
+from braintumor.domain import OutputError
 
 NEEDED_KB = 500
 """Below what a small phantom's results take, see `test_the_disk_is_large_enough_otherwise`."""

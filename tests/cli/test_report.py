@@ -9,9 +9,8 @@ import pytest
 
 from braintumor import phantom
 from braintumor.cli import main
-from braintumor.errors import PatientMismatchError
+from braintumor.domain import ABHA, PatientMismatchError
 from braintumor.fhir import BASE_SYSTEM
-from braintumor.nouns import ABHA
 from braintumor.report.versions import ReportFolder
 from braintumor.study import read
 from deploy.dev.fhir_server import FhirServer, missing

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy.node import settings
+from braintumor.node import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE, CHART = ROOT / "deploy" / "compose", ROOT / "deploy" / "helm" / "braintumor"

@@ -18,7 +18,8 @@ import pytest
 pytest.importorskip("monai.deploy", reason="needs the extra 'map' (monai-deploy-app-sdk)")
 
 import braintumor
-from braintumor import errors, phantom, pipeline
+from braintumor import phantom, pipeline
+from braintumor.domain import errors
 
 ROOT = Path(__file__).resolve().parents[2]
 MAP = ROOT / "deploy" / "map"

@@ -22,7 +22,8 @@ import numpy as np
 import pydicom
 import pytest
 
-from braintumor import errors, phantom
+from braintumor import phantom
+from braintumor.domain import errors
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILDER = ROOT / "deploy" / "map" / "image" / "build.py"

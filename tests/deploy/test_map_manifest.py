@@ -17,8 +17,8 @@ import pytest
 pytest.importorskip("yaml", reason="needs the extra 'map' (monai-deploy-app-sdk)")
 
 import braintumor
-from braintumor import errors
 from braintumor.cli import package as command
+from braintumor.domain import errors
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = ROOT / "deploy" / "map" / "image"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.node import settings
+from braintumor.node import settings
 from tests.deploy.stack import CHART, COMPOSE, DEFAULTS, ROOT, SERVICES, STACK, needs, run
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 
-from deploy.node import settings
+from braintumor.node import settings
 from tests.deploy.stack import CHART, DEFAULTS, ROOT, SERVICES, missing, needs, run
 
 

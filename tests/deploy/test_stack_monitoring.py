@@ -9,8 +9,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy.node import metrics
-from deploy.node.states import DeliveryState, StudyState
+from braintumor.node import metrics
+from braintumor.node.states import DeliveryState, StudyState
 from tests.deploy.stack import ALERTS, COMPOSE, DASHBOARD, DEFAULTS, needs, run
 
 

@@ -4,10 +4,10 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 
+from braintumor.domain import Region
 from braintumor.evaluate.calibration import Reliability
 from braintumor.evaluate.charts import dice_chart, reliability_chart, spread
 from braintumor.evaluate.summary import summarise
-from braintumor.labels import Region
 from braintumor.report.drawing import Drawing
 from tests.evaluate.test_summary import result
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from braintumor.domain import Grid
 from braintumor.evaluate.lesions import lesion_scores, neighbourhood, true_lesions
-from braintumor.geometry import Grid
 
 SHAPE = (60, 40, 40)
 PENALTY = 374.0

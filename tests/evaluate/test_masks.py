@@ -5,11 +5,9 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from braintumor.errors import CorruptFileError, GeometryError, UnusableImageError
+from braintumor.domain import CorruptFileError, GeometryError, Grid, Region, Reorientation, UnusableImageError, region_mask
 from braintumor.evaluate.masks import brain_of, channel_order, load, probabilities_beside, read_probabilities, reliability
 from braintumor.evaluate.pairs import pair
-from braintumor.geometry import Grid, Reorientation
-from braintumor.labels import Region, region_mask
 from tests.evaluate.volumes import GRID, SHAPE, case_folder, class_probabilities, save, tumour
 
 

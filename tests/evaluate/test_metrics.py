@@ -5,9 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from braintumor.domain import Grid, Region
 from braintumor.evaluate.metrics import HD95_PENALTY_MM, LESION_PENALTY_MM, METRICS, EmptyPolicy, score
-from braintumor.geometry import Grid
-from braintumor.labels import Region
 
 SHAPE = (30, 28, 26)
 KEYS = [metric.key for metric in METRICS]

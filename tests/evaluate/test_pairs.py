@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from braintumor.errors import InputNotFoundError
+from braintumor.domain import InputNotFoundError
 from braintumor.evaluate.pairs import key_of, pair, truths
 from tests.evaluate.volumes import case_folder, save, tumour
 

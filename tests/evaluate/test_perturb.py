@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
+from braintumor.domain import Case, Grid, Sequence
 from braintumor.evaluate import perturb
-from braintumor.geometry import Grid
-from braintumor.nouns import Case, Sequence
 
 
 @pytest.fixture

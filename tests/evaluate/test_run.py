@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from braintumor.errors import MissingSequenceError
+from braintumor.datasets.prepared import load_case
+from braintumor.domain import Author, Grid, MissingSequenceError, Segmentation, Sequence
 from braintumor.evaluate.model import limited
 from braintumor.evaluate.pictures import picture
-from braintumor.geometry import Grid
-from braintumor.labelled.prepared import load_case
-from braintumor.nouns import Author, Segmentation, Sequence
 from tests.cli.test_cli import call
 from tests.evaluate.volumes import SHAPE, case_folder, class_probabilities, save, tumour
 

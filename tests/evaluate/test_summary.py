@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from braintumor.errors import CorruptFileError, InputNotFoundError
+from braintumor.domain import CorruptFileError, Grid, InputNotFoundError, Region
 from braintumor.evaluate.metrics import EmptyPolicy, score
 from braintumor.evaluate.summary import (
     NOT_GIVEN,
@@ -18,8 +18,6 @@ from braintumor.evaluate.summary import (
     write_cases,
     write_summary,
 )
-from braintumor.geometry import Grid
-from braintumor.labels import Region
 
 GRID = Grid((12, 12, 12), np.eye(4))
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from braintumor.errors import OutputError, WeightsError
+from braintumor.domain import OutputError, WeightsError
 from braintumor.segment import SegmentOptions, load_engine, probabilities, segment
 from braintumor.segment.weights import load, save, save_temperature
 from tests.cli.test_cli import call

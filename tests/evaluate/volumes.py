@@ -3,7 +3,7 @@
 import nibabel as nib
 import numpy as np
 
-from braintumor.geometry import LPS_FROM_RAS, Grid
+from braintumor.domain import LPS_FROM_RAS, Grid
 
 SHAPE = (24, 22, 20)
 GRID = Grid(SHAPE, np.diag([1.0, 1.0, 2.0, 1.0]))

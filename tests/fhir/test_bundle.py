@@ -11,20 +11,21 @@ from xml.etree import ElementTree
 
 import pytest
 
-from braintumor.errors import FhirError, FinalReportError
-from braintumor.fhir import bundle, code_system, codes, imaging_selection, validate
-from braintumor.nouns import (
+from braintumor.domain import (
     Action,
     Category,
     Confirmation,
     Direction,
     Entry,
+    FhirError,
+    FinalReportError,
     LesionState,
     Patient,
     Report,
     Severity,
     Status,
 )
+from braintumor.fhir import bundle, code_system, codes, imaging_selection, validate
 from tests import reports
 
 ALL = pytest.mark.parametrize("name", reports.FACTORIES)

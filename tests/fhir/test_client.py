@@ -15,10 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braintumor.errors import FhirError
+from braintumor.domain import FhirError, Identifier, Patient
 from braintumor.fhir import BASE_SYSTEM, FhirClient, bundle
 from braintumor.fhir.transport import TOKEN, Transport
-from braintumor.nouns import Identifier, Patient
 from tests import reports
 from tests.fhir.hostile import Answer, Scripted, outcome, says, scripted
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from braintumor.domain import Identifier, Line, Patient, Section
 from braintumor.fhir import bundle, validate
 from braintumor.fhir.parts import Naming, clean, token
 from braintumor.fhir.patient import birth_date, human_names, identifiers, person_name
-from braintumor.nouns import Identifier, Line, Patient, Section
 from tests import reports
 
 

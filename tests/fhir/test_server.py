@@ -9,9 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from braintumor.errors import FhirError
+from braintumor.domain import FhirError, Identifier, Patient, Status
 from braintumor.fhir import FhirClient, bundle, code_system, compare
-from braintumor.nouns import Identifier, Patient, Status
 from deploy.dev import fhir_server
 from deploy.dev.fhir_server import FhirServer
 from tests import reports

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from braintumor.geometry import Grid
-from braintumor.nouns import Author, Segmentation
+from braintumor.domain import Author, Grid, Segmentation
 
 
 def grid(shape, spacing=(1.0, 1.0, 1.0), turn_deg=(0.0, 0.0, 0.0), centre=(0.0, 0.0, 0.0)):

@@ -5,11 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from braintumor.errors import GeometryError
-from braintumor.geometry import Grid
-from braintumor.labels import Region
+from braintumor.domain import Author, GeometryError, Grid, Region, Segmentation
 from braintumor.measure.change import change
-from braintumor.nouns import Author, Segmentation
 from tests.data import tilted_grid
 
 GRID = tilted_grid()  # 1.5 x 2 x 4 mm: 0.012 mL a voxel

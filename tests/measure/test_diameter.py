@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braintumor.geometry import Grid
+from braintumor.domain import Grid
 from braintumor.measure import axial_diameters, longest_diameter_3d_mm
 from tests.measure.shapes import ellipsoid, grid
 

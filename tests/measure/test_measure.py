@@ -10,12 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from braintumor.errors import GeometryError
-from braintumor.geometry import LPS_FROM_RAS, Grid, canonical
-from braintumor.labels import Region
+from braintumor.domain import LPS_FROM_RAS, GeometryError, Grid, Region, Segmentation, Severity, canonical
 from braintumor.measure import MIN_LESION_ML, as_dict, measure
 from braintumor.measure.atlas import load_atlas
-from braintumor.nouns import Segmentation, Severity
 from tests.measure.shapes import ellipsoid, grid, segmentation
 
 few = settings(max_examples=8, deadline=None)

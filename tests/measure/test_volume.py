@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braintumor.geometry import Grid
+from braintumor.domain import Grid
 from braintumor.measure import simpson_volume_ml, slice_areas_mm2, slice_spacing_mm, voxel_volume_ml
 from tests.measure.shapes import ellipsoid, grid
 

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("monai.deploy", reason="needs the extra 'map' (monai-deploy-app-sdk)")
 
 import operators
-from braintumor.errors import CorruptFileError
+from braintumor.domain import CorruptFileError
 from braintumor.pipeline import STAGES
 from operators import StageOperator, connect
 from operators._runtime import LIBRARY, PACKAGE, load_cuda_runtime

@@ -6,10 +6,10 @@ import pytest
 
 pytest.importorskip("monai.deploy", reason="needs the extra 'map' (monai-deploy-app-sdk)")
 
-from braintumor import case as case_stage
 from braintumor import phantom
+from braintumor import preprocess as case_stage
 from braintumor import study as study_stage
-from braintumor.errors import OutputError
+from braintumor.domain import OutputError
 from braintumor.segment import on_grid
 from braintumor.track import TrackOptions, VisitNotes
 from operators import StageOperator, TrackingOperator, connect

@@ -17,9 +17,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from braintumor.errors import GeometryError, OutputError, UnusableImageError
-from braintumor.geometry import Grid, grid_from_dicom
-from braintumor.nouns import Image, Patient, Sequence
+from braintumor.domain import GeometryError, Grid, Image, OutputError, Patient, Sequence, UnusableImageError, grid_from_dicom
 from braintumor.phantom import Awkward, Vendor, series_uid, study_header, write_series
 from braintumor.phantom.planes import quantise
 from tests.data import counting_image, dciodvfy, tilted_grid

@@ -7,8 +7,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from braintumor.errors import GeometryError, InputNotFoundError
-from braintumor.geometry import Grid
+from braintumor.domain import GeometryError, Grid, InputNotFoundError
 from braintumor.phantom import Vendor, case_to_dicom
 from braintumor.phantom.to_dicom import legal_stack
 from braintumor.study import read

@@ -5,9 +5,16 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from braintumor.errors import BrainTumorError, InputNotFoundError, OutputError
-from braintumor.labels import ENHANCING, NECROTIC_CORE, OEDEMA, Region
-from braintumor.nouns import Sequence
+from braintumor.domain import (
+    ENHANCING,
+    NECROTIC_CORE,
+    OEDEMA,
+    BrainTumorError,
+    InputNotFoundError,
+    OutputError,
+    Region,
+    Sequence,
+)
 from braintumor.phantom import (
     Awkward,
     Layout,

@@ -5,10 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from braintumor.errors import SubmissionError
-from braintumor.geometry import Grid
-from braintumor.labels import ENHANCING, NECROTIC_CORE, OEDEMA
-from braintumor.nouns import Case, Sequence
+from braintumor.domain import ENHANCING, NECROTIC_CORE, OEDEMA, Case, Grid, Sequence, SubmissionError
 from braintumor.refine import Hint, refine
 from braintumor.segment.engines import Probabilities
 from tests.data import tilted_grid

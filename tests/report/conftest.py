@@ -7,25 +7,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from braintumor.geometry import Grid
-from braintumor.labels import Region
-from braintumor.measure import measure
-from braintumor.nouns import (
+from braintumor.domain import (
     Alignment,
     Author,
     Case,
     Evidence,
     Flag,
+    Grid,
     Image,
     Instance,
     Measurements,
     Patient,
+    Region,
     Segmentation,
     Sequence,
     Series,
     Severity,
     Study,
 )
+from braintumor.measure import measure
 from braintumor.report import provenance_of
 
 AUTHOR = Author("model", "attention-unet", "1.2.3", "ab" * 32, "pytorch")

@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from braintumor.errors import FinalReportError
-from braintumor.nouns import Section, Status
+from braintumor.domain import FinalReportError, Section, Status
 from braintumor.report import Picture, dump
 from braintumor.report.approval import approve, contents, examine, final
 from braintumor.report.editing import amended, edited

@@ -3,8 +3,7 @@
 import pydicom
 import pytest
 
-from braintumor.labels import REGION_NAMES, Region
-from braintumor.nouns import Findings, Identifier, Section, Status
+from braintumor.domain import REGION_NAMES, Findings, Identifier, Region, Section, Status
 from braintumor.report import accession_of, draft, find, provenance_of
 from braintumor.report.language import language_of
 from braintumor.report.statements import Term

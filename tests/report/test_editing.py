@@ -9,8 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from braintumor.errors import CorruptFileError, FinalReportError, InputNotFoundError, NewerVersionError, UnknownLanguageError
-from braintumor.nouns import Action, Origin, Section, Status
+from braintumor.domain import (
+    Action,
+    CorruptFileError,
+    FinalReportError,
+    InputNotFoundError,
+    NewerVersionError,
+    Origin,
+    Section,
+    Status,
+    UnknownLanguageError,
+)
 from braintumor.report import Picture, dump, load
 from braintumor.report.editing import amended, approved, edited, edited_alone
 from braintumor.report.versions import ReportFolder, packed

@@ -4,10 +4,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from braintumor.geometry import Grid
-from braintumor.labels import LABELS
+from braintumor.domain import LABELS, Grid, Segmentation, Sequence
 from braintumor.measure import measure
-from braintumor.nouns import Segmentation, Sequence
 from braintumor.report import key_images, overview
 from braintumor.report.views import AXIAL, CORONAL, SAGITTAL, Scene, window
 

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from braintumor.labels import Region
-from braintumor.nouns import (
+from braintumor.domain import (
     Assessment,
     Category,
     Comparison,
@@ -19,6 +18,7 @@ from braintumor.nouns import (
     Flag,
     LesionChange,
     LesionState,
+    Region,
     RegionChange,
     Section,
     Sequence,

@@ -8,7 +8,7 @@ import pikepdf
 import pytest
 
 from braintumor import __version__
-from braintumor.nouns import Flag, Patient, Severity
+from braintumor.domain import Flag, Patient, Severity
 from braintumor.report import draft, find, key_images, render
 from braintumor.report.names import listed, person_name, plain_date
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from benchmarks import report_quality
-from braintumor.nouns import Line, Section
+from braintumor.domain import Line, Section
 from braintumor.report.quality import Mistake, class_of, measure, read_references, scores, stale, structure
 from braintumor.report.verify import Kind
 from tests.report.rewriting.cases import CASES, report_of

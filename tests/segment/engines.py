@@ -5,8 +5,7 @@ import json
 import numpy as np
 import torch
 
-from braintumor.geometry import Grid
-from braintumor.nouns import Case, Sequence
+from braintumor.domain import Case, Grid, Sequence
 from braintumor.segment.network import AttentionUNet, NetworkConfig
 from braintumor.segment.weights import save
 

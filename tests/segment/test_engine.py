@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from braintumor.errors import EngineError, WeightsError
+from braintumor.domain import EngineError, WeightsError
 from braintumor.segment import ENGINES, load_engine
 from braintumor.segment.engines.openvino import OpenVinoEngine, convert
 from braintumor.segment.engines.pytorch import TorchEngine, folded

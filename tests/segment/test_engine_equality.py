@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from braintumor.case import prepare
-from braintumor.labels import Region
+from braintumor.domain import Region
+from braintumor.preprocess import prepare
 from braintumor.segment import load_engine, segment
 from braintumor.segment.engines.openvino import OpenVinoEngine
 from braintumor.segment.engines.pytorch import TorchEngine

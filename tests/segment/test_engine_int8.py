@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from braintumor.errors import InputNotFoundError, WeightsError
+from braintumor.domain import InputNotFoundError, WeightsError
 from braintumor.segment import load_engine
 from braintumor.segment.engines.pytorch import TorchEngine
 from braintumor.segment.network import AttentionUNet, NetworkConfig

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from braintumor.errors import EngineError, MissingSequenceError, UnusableImageError, WeightsError
-from braintumor.labels import Region
-from braintumor.nouns import Sequence
+from braintumor.domain import EngineError, MissingSequenceError, Region, Sequence, UnusableImageError, WeightsError
 from braintumor.segment import SegmentOptions, VolumeEngine, load_engine, segment
 from tests.segment.engines import ZOO_INPUTS, case_of_noise, edit, zoo_bundle
 
@@ -194,7 +192,7 @@ def test_channels_that_cannot_be_mapped_are_refused(tmp_path):
 
 
 def test_thick_slices_are_brought_to_the_spacing_of_the_training_and_back(picker):
-    from braintumor.geometry import Grid
+    from braintumor.domain import Grid
 
     case = case_of_noise()
     thick = Grid(case.grid.shape, np.diag([1.0, 1.0, 3.0, 1.0]))

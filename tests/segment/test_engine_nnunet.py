@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from braintumor.errors import EngineError, MissingSequenceError, UnusableImageError, WeightsError
-from braintumor.labels import Region
-from braintumor.nouns import Sequence
+from braintumor.domain import EngineError, MissingSequenceError, Region, Sequence, UnusableImageError, WeightsError
 from braintumor.segment import SegmentOptions, load_engine, segment
 from braintumor.segment.engines.nnunet import _described, _weights
 from tests.segment.engines import BRATS, case_of_noise, edit, nnunet_model

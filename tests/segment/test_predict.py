@@ -5,9 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braintumor.geometry import Grid
-from braintumor.labels import Region
-from braintumor.nouns import Case, Sequence
+from braintumor.domain import Case, Grid, Region, Sequence
 from braintumor.segment import SegmentOptions, segment
 from braintumor.segment.engines import Identity, Probabilities
 from braintumor.segment.network import AttentionUNet, NetworkConfig

@@ -6,9 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from braintumor.geometry import Grid
-from braintumor.labels import Region
-from braintumor.nouns import Author, Segmentation
+from braintumor.domain import Author, Grid, Region, Segmentation
 from braintumor.segment import on_grid
 
 AUTHOR = Author("model", "m")

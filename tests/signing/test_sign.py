@@ -11,7 +11,7 @@ import pkcs11
 import pytest
 from pypdf import PdfReader
 
-from braintumor.errors import CorruptFileError
+from braintumor.domain import CorruptFileError
 from braintumor.signing import Block, SigningError, sign, verify
 from braintumor.signing.apply import _stamp
 from braintumor.signing.signer import made

@@ -6,7 +6,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from braintumor.errors import BrainTumorError, exit_codes
+from braintumor.domain import BrainTumorError, exit_codes
 from braintumor.signing import (
     SigningError,
     SigningKeyError,

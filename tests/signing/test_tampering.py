@@ -16,7 +16,7 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.fields import MDPPerm
 from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner
 
-from braintumor.errors import BrainTumorError, CorruptFileError
+from braintumor.domain import BrainTumorError, CorruptFileError
 from braintumor.signing import SigningError, sign, verify
 from tests.signing.conftest import make_report
 from tests.signing.identities import AT

@@ -13,8 +13,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from braintumor.geometry import LPS_FROM_RAS, Grid
-from braintumor.nouns import Image, Patient, Sequence
+from braintumor.domain import LPS_FROM_RAS, Grid, Image, Patient, Sequence
 from braintumor.phantom.dicom import Awkward, StudyHeader, study_header, write_series
 
 SHAPE = (40, 36, 10)

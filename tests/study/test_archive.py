@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from braintumor.errors import CorruptFileError, InputNotFoundError, OutputError, UnsafeArchiveError
+from braintumor.domain import CorruptFileError, InputNotFoundError, OutputError, UnsafeArchiveError
 from braintumor.study import inspect, read
 from braintumor.study.archive import Limits, unpack
 

@@ -14,8 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.uid import RLELossless
 
-from braintumor import errors
-from braintumor.nouns import Patient, Sequence
+from braintumor.domain import Patient, Sequence, errors
 from braintumor.phantom.dicom import Awkward, StudyHeader, write_series
 from braintumor.study import inspect, read
 from tests.study.conftest import WriteStudy, head

@@ -11,8 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from braintumor.errors import AmbiguousSequenceError, InputNotFoundError
-from braintumor.nouns import Image, Sequence
+from braintumor.domain import AmbiguousSequenceError, Image, InputNotFoundError, Sequence
 from braintumor.phantom.dicom import Awkward, StudyHeader, series_uid, write_series
 from braintumor.study import inspect, read
 from tests.study.conftest import WriteStudy, head, oblique

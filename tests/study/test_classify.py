@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from braintumor.nouns import Sequence
+from braintumor.domain import Sequence
 from braintumor.study.classify import classify
 from braintumor.study.facts import Facts
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from braintumor.errors import InputNotFoundError, OutputError
-from braintumor.nouns import Sequence
+from braintumor.domain import InputNotFoundError, OutputError, Sequence
 from braintumor.phantom.dicom import StudyHeader
 from braintumor.study import inspect, read
 from braintumor.study.dicomweb import download

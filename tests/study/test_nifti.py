@@ -12,9 +12,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from braintumor import errors
-from braintumor.geometry import LPS_FROM_RAS
-from braintumor.nouns import Sequence
+from braintumor.domain import LPS_FROM_RAS, Sequence, errors
 from braintumor.study import find_sequences, inspect, read
 from tests.study.conftest import head, save_nifti
 

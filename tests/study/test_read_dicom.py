@@ -25,7 +25,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from braintumor.nouns import Patient, Sequence, Severity
+from braintumor.domain import Patient, Sequence, Severity
 from braintumor.phantom.dicom import Awkward, StudyHeader, Vendor, write_series
 from braintumor.study import inspect, read
 from tests.study.conftest import SPACING, WriteStudy, head

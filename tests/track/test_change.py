@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from braintumor.geometry import Grid
-from braintumor.nouns import Estimate
+from braintumor.domain import Estimate, Grid
 from braintumor.track.change import change_between, extent_of_resection, measurable_change, volume_of
 
 

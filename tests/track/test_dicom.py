@@ -10,13 +10,11 @@ import numpy as np
 import pydicom
 import pytest
 
-from braintumor import case as case_stage
 from braintumor import phantom as generator
+from braintumor import preprocess as case_stage
 from braintumor import study as study_stage
 from braintumor import track
-from braintumor.errors import InputNotFoundError
-from braintumor.labels import Region
-from braintumor.nouns import Patient, Sequence
+from braintumor.domain import InputNotFoundError, Patient, Region, Sequence
 from braintumor.phantom import Awkward, study_header
 from braintumor.segment import on_grid
 from braintumor.track import Visit

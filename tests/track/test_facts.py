@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from braintumor import case as case_stage
 from braintumor import phantom, track
+from braintumor import preprocess as case_stage
 from braintumor import study as study_stage
-from braintumor.labels import Region
-from braintumor.nouns import Direction, LesionState
+from braintumor.domain import Direction, LesionState, Region
 from braintumor.segment import on_grid
 from braintumor.track import Visit, comparison
 

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from braintumor.geometry import Grid
-from braintumor.nouns import LesionState as S
+from braintumor.domain import Grid
+from braintumor.domain import LesionState as S
 from braintumor.track.lesions import carried, find_instances, match, track
 
 GRID = Grid((48, 40, 32), np.diag([2.0, 2.0, 2.0, 1.0]))

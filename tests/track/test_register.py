@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from braintumor.errors import RegistrationError
-from braintumor.geometry import Grid
-from braintumor.labels import Region
-from braintumor.nouns import Image, Sequence
+from braintumor.domain import Grid, Image, Region, RegistrationError, Sequence
 from braintumor.track.register import Scan, align_visits
 
 

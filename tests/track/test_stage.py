@@ -11,8 +11,7 @@ from PIL import Image
 
 from braintumor import cli
 from braintumor import phantom as generator
-from braintumor.errors import CorruptFileError, OutputError, PatientMismatchError, RegistrationError, VisitsError
-from braintumor.nouns import Patient
+from braintumor.domain import CorruptFileError, OutputError, Patient, PatientMismatchError, RegistrationError, VisitsError
 from braintumor.phantom import StudyHeader, study_header
 from braintumor.track import Clinical, Criteria, Event, TrackOptions, VisitNotes, run
 

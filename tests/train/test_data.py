@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from braintumor.geometry import Grid
-from braintumor.labelled.prepared import load_case
-from braintumor.nouns import Author, Case, Segmentation, Sequence
+from braintumor.datasets.prepared import load_case
+from braintumor.domain import Author, Case, Grid, Segmentation, Sequence
 from braintumor.train.data import FRAME, SLICE_SET_ORDER, BalancedSampler, Slices, from_case, from_slice_files
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from braintumor import phantom
-from braintumor.errors import InputNotFoundError
-from braintumor.labelled import find_cases, read
+from braintumor.datasets import find_cases, read
+from braintumor.domain import InputNotFoundError
 from braintumor.train import run
 
 NETWORK = {"channels": [4, 4, 4, 4, 4], "context": 0, "attention": False, "cbam": False}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braintumor.errors import InputNotFoundError
+from braintumor.domain import InputNotFoundError
 from braintumor.train.splits import make_folds, read_folds
 
 FOLDS = Path(__file__).parents[2] / "model" / "configs" / "folds.json"

@@ -71,7 +71,7 @@ def served(request, patients, tmp_path_factory):
 def serve(studies, base, archive):
     """A server in a process of its own while the test runs."""
     if not DIST.is_file():
-        pytest.skip("the viewer is not fetched (python ohif-config/fetch.py)")
+        pytest.skip("the viewer is not fetched (braintumor viewer fetch)")
     port = _free_port()
     command = [sys.executable, "-m", "braintumor", "serve", str(studies), "--port", str(port)]
     options = ["--state", str(base / "state"), "--steps", "2"]

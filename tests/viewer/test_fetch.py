@@ -3,14 +3,13 @@
 import base64
 import dataclasses
 import hashlib
-import importlib.util
 import io
-import sys
 import tarfile
 
 import pytest
 
-from tests.data import ROOT
+from braintumor.domain import ViewerError
+from braintumor.server.ohif import Pin, fetch, is_current
 
 PAGE = b'<html><script>window.PUBLIC_URL="/"</script><link href="/a.css"><script src="/app.js"></script></html>'
 DIST = {
@@ -22,14 +21,6 @@ DIST = {
 }
 
 
-@pytest.fixture(scope="module")
-def fetching():
-    spec = importlib.util.spec_from_file_location("ohif_fetch", ROOT / "ohif-config" / "fetch.py")
-    module = sys.modules["ohif_fetch"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def packed(path, members):
     with tarfile.open(path, "w:gz") as archive:
         for name, content in members.items():
@@ -39,9 +30,9 @@ def packed(path, members):
     return path
 
 
-def pin_for(fetching, tarball):
+def pin_for(tarball):
     digest = base64.b64encode(hashlib.sha512(tarball.read_bytes()).digest()).decode()
-    return dataclasses.replace(fetching.Pin.read(), integrity=f"sha512-{digest}")
+    return dataclasses.replace(Pin.read(), integrity=f"sha512-{digest}")
 
 
 @pytest.fixture
@@ -49,42 +40,42 @@ def tarball(tmp_path):
     return packed(tmp_path / "app.tgz", {f"package/dist/{name}": content for name, content in DIST.items()})
 
 
-def test_it_is_unpacked_for_our_address_without_what_is_left_out(fetching, tarball, tmp_path):
-    dist, pin = tmp_path / "dist", pin_for(fetching, tarball)
-    fetching.fetch(pin, dist, source=tarball)
+def test_it_is_unpacked_for_our_address_without_what_is_left_out(tarball, tmp_path):
+    dist, pin = tmp_path / "dist", pin_for(tarball)
+    fetch(pin, dist, source=tarball)
     assert (dist / "index.html").read_text().count("/ohif/") == 3
     assert (dist / "app.js").read_text().startswith('__webpack_require__.p = "/ohif/";')
     assert (dist / "app.js.gz").is_file()
     assert not (dist / "ort").exists()
     assert not (dist / "app-config.js").exists()
-    assert fetching.is_current(pin, dist)
-    assert not fetching.is_current(dataclasses.replace(pin, version="9.9.9"), dist)
+    assert is_current(pin, dist)
+    assert not is_current(dataclasses.replace(pin, version="9.9.9"), dist)
 
 
-def test_another_file_than_the_pinned_one_is_refused_and_the_old_viewer_stays(fetching, tarball, tmp_path):
-    dist, pin = tmp_path / "dist", pin_for(fetching, tarball)
-    fetching.fetch(pin, dist, source=tarball)
+def test_another_file_than_the_pinned_one_is_refused_and_the_old_viewer_stays(tarball, tmp_path):
+    dist, pin = tmp_path / "dist", pin_for(tarball)
+    fetch(pin, dist, source=tarball)
     other = packed(tmp_path / "other.tgz", {"package/dist/index.html": b"evil"})
-    with pytest.raises(fetching.FetchError, match="not the pinned viewer"):
-        fetching.fetch(pin, dist, source=other)
-    assert fetching.is_current(pin, dist)
+    with pytest.raises(ViewerError, match="not the pinned viewer"):
+        fetch(pin, dist, source=other)
+    assert is_current(pin, dist)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".ohif")] == []
 
 
 @pytest.mark.parametrize("name", ["package/dist/../../evil.js", "/package/dist/evil.js", "package/dist/..\\evil.js"])
-def test_a_way_out_of_the_folder_is_refused(fetching, tmp_path, name):
+def test_a_way_out_of_the_folder_is_refused(tmp_path, name):
     bad = packed(tmp_path / "bad.tgz", {"package/dist/index.html": PAGE, name: b"x"})
-    with pytest.raises(fetching.FetchError, match="outside its folder"):
-        fetching.fetch(pin_for(fetching, bad), tmp_path / "dist", source=bad)
+    with pytest.raises(ViewerError, match="outside its folder"):
+        fetch(pin_for(bad), tmp_path / "dist", source=bad)
     assert not (tmp_path / "dist").exists()
 
 
-def test_a_build_that_cannot_be_served_below_a_path_is_refused(fetching, tmp_path):
+def test_a_build_that_cannot_be_served_below_a_path_is_refused(tmp_path):
     odd = packed(tmp_path / "odd.tgz", {"package/dist/index.html": PAGE, "package/dist/a.css": DIST["a.css"]})
-    with pytest.raises(fetching.FetchError, match="cannot be served under /ohif/"):
-        fetching.fetch(pin_for(fetching, odd), tmp_path / "dist", source=odd)
+    with pytest.raises(ViewerError, match="cannot be served under /ohif/"):
+        fetch(pin_for(odd), tmp_path / "dist", source=odd)
 
 
-def test_a_registry_that_does_not_answer_is_said(fetching, tmp_path):
-    with pytest.raises(fetching.FetchError, match="--from FILE"):
-        fetching.fetch(fetching.Pin.read(), tmp_path / "dist", registry="http://127.0.0.1:9")
+def test_a_registry_that_does_not_answer_is_said(tmp_path):
+    with pytest.raises(ViewerError, match="--from FILE"):
+        fetch(Pin.read(), tmp_path / "dist", registry="http://127.0.0.1:9")

@@ -4,7 +4,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from apps.braintumor import viewer
+from braintumor.server import viewer
 from tests.data import ROOT
 
 HASHED = "app.bundle.0123456789abcdef.js"
@@ -28,7 +28,7 @@ def config(tmp_path):
 @pytest.fixture
 def client(config):
     app = FastAPI()
-    viewer.mount(app, config)
+    viewer.mount(app, config, config / "dist")
     return TestClient(app, follow_redirects=False, headers={"accept-encoding": "identity"})
 
 
@@ -77,7 +77,7 @@ def test_without_the_viewer_a_page_says_what_to_do(client, config):
     (config / "dist" / "index.html").unlink()
     answer = client.get("/ohif/braintumor?StudyInstanceUIDs=1.2")
     assert answer.status_code == 503
-    assert "python ohif-config/fetch.py" in answer.text
+    assert "braintumor viewer fetch" in answer.text
 
 
 def test_our_modules_name_only_each_other():

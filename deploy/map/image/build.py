@@ -25,8 +25,7 @@ from slim import CPU, CUDA, VARIANTS
 
 import braintumor
 from braintumor.cli.console import fail
-from braintumor.errors import BrainTumorError, InputNotFoundError, OutputError
-from braintumor.files import write_bytes, write_json
+from braintumor.domain import BrainTumorError, InputNotFoundError, OutputError, write_bytes, write_json
 
 APP = ("__main__.py", "app.py", "stack.py")
 DOCUMENTS = ("LICENSE", "NOTICE", "model/docs/README.md")

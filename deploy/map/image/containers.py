@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from braintumor.errors import NotInstalledError, PackagingError
+from braintumor.domain import NotInstalledError, PackagingError
 
 PROBES = {
     "docker": ("docker", "version", "--format", "{{.Server.Version}}"),

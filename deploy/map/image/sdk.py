@@ -11,7 +11,7 @@ import manifests
 import yaml
 from wheels import LOCK
 
-from braintumor.errors import NotInstalledError, PackagingError
+from braintumor.domain import NotInstalledError, PackagingError
 
 PROGRAM = "monai-deploy"
 PACKAGER = "holoscan-cli==4.2.0"

@@ -15,8 +15,7 @@ from manifests import ROOT
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from slim import CPU, dropped
 
-from braintumor.errors import OutputError, PackagingError
-from braintumor.files import write_json
+from braintumor.domain import OutputError, PackagingError, write_json
 
 PYTHON = (3, 11)
 """The image's Python, for which the wheels are gathered; `Containerfile` names it too."""

@@ -17,7 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from braintumor.cli.console import fail
-from braintumor.errors import BrainTumorError
+from braintumor.domain import BrainTumorError
 
 INTERRUPTED = 130
 """What Typer makes of a KeyboardInterrupt: 128 + SIGINT, as shells do."""
@@ -28,6 +28,7 @@ COMMANDS = {
     "phantom": "make",
     "to-dicom": "make",
     "serve": "serve",
+    "viewer": "viewer",
     "train": "train",
     "evaluate": "evaluate",
     "track": "track",

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from braintumor.errors import BrainTumorError
+from braintumor.domain import BrainTumorError
 
 if TYPE_CHECKING:
     from braintumor.pipeline import Progress as Report

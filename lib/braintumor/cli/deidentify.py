@@ -12,7 +12,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from braintumor.cli import console
-from braintumor.privacy import (
+from braintumor.deidentify import (
     DeidentificationError,
     Options,
     Report,

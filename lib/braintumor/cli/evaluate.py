@@ -12,8 +12,7 @@ import typer
 from rich.table import Table
 
 from braintumor.cli import console
-from braintumor.labels import REGION_NAMES, Region
-from braintumor.nouns import Sequence
+from braintumor.domain import REGION_NAMES, Region, Sequence
 from braintumor.segment import ENGINES
 
 if TYPE_CHECKING:

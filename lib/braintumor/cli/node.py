@@ -12,12 +12,12 @@ import typer
 from rich.table import Table
 
 from braintumor.cli import console
-from braintumor.errors import InputNotFoundError, NotInstalledError, SettingsError
+from braintumor.domain import InputNotFoundError, NotInstalledError, SettingsError
 
 if TYPE_CHECKING:
-    from deploy.node.ledger import Ledger
-    from deploy.node.settings import NodeSettings
-    from deploy.node.states import Study
+    from braintumor.node.ledger import Ledger
+    from braintumor.node.settings import NodeSettings
+    from braintumor.node.states import Study
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -46,8 +46,8 @@ def start(
     [dim]braintumor node start --settings node.toml[/]
     """
     _installed()
-    from deploy.node.logs import configure
-    from deploy.node.node import Node
+    from braintumor.node.logs import configure
+    from braintumor.node.node import Node
 
     found = _load(settings)
     configure(log_level)
@@ -64,9 +64,9 @@ def worker(settings: SettingsFile = None) -> None:
     [dim]braintumor node worker --settings node.toml[/]
     """
     _installed()
-    from deploy.node import broker, pool
-    from deploy.node.logs import configure
-    from deploy.node.worker import owner_name
+    from braintumor.node import broker, pool
+    from braintumor.node.logs import configure
+    from braintumor.node.worker import owner_name
 
     found = _load(settings)
     configure()
@@ -83,7 +83,7 @@ def status(
 
     [dim]braintumor node status --settings node.toml[/]
     """
-    from deploy.node.outbox import Outbox
+    from braintumor.node.outbox import Outbox
 
     ledger = _ledger(settings)
     counts, waiting = ledger.counts(), Outbox(ledger.database).waiting()
@@ -110,7 +110,7 @@ def retry(
 
     [dim]braintumor node retry failed --settings node.toml[/]
     """
-    from deploy.node.states import StudyState
+    from braintumor.node.states import StudyState
 
     ledger = _ledger(settings)
     every = [study.pseudonym for study in ledger.in_state(StudyState.FAILED)]
@@ -126,18 +126,10 @@ def _installed() -> None:
     for name in ("pynetdicom", "sqlalchemy", "celery", "prometheus_client", "fastapi"):
         if importlib.util.find_spec(name) is None:
             raise NotInstalledError("The node is not installed", remedy="Install braintumor[node]")
-    try:
-        found = importlib.util.find_spec("deploy.node")
-    except ImportError:
-        found = None
-    if found is None:
-        raise NotInstalledError(
-            "The node's package is not installed", remedy="Install the braintumor wheel, or run from its repository"
-        )
 
 
 def _load(path: Path | None) -> NodeSettings:
-    from deploy.node.settings import load
+    from braintumor.node.settings import load
 
     return load(path)
 
@@ -145,8 +137,8 @@ def _load(path: Path | None) -> NodeSettings:
 def _ledger(path: Path | None) -> Ledger:
     """The state machine, which must be there: a mistyped name must not make an empty one."""
     _installed()
-    from deploy.node.ledger import Ledger
-    from deploy.node.schema import Database
+    from braintumor.node.ledger import Ledger
+    from braintumor.node.schema import Database
 
     found = _load(path)
     if not found.database and not (found.state / "node.db").is_file():

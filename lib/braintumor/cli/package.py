@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from braintumor.errors import NotInstalledError
+from braintumor.domain import NotInstalledError
 
 BUILDER = Path(__file__).resolve().parents[3] / "deploy" / "map" / "image" / "build.py"
 

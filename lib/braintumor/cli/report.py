@@ -12,8 +12,7 @@ import typer
 from rich.table import Table
 
 from braintumor.cli import console
-from braintumor.errors import InputNotFoundError, NotInstalledError
-from braintumor.nouns import Origin, Report, Section, Status
+from braintumor.domain import InputNotFoundError, NotInstalledError, Origin, Report, Section, Status
 from braintumor.report.language import language_of
 from braintumor.report.versions import FOLDER, ReportFolder
 
@@ -131,8 +130,8 @@ def approve(
     [dim]braintumor report approve out --key rao.p12[/]
     """
     _installed("pyhanko")
+    from braintumor.export.reporting import write_final
     from braintumor.report.approval import approve as approved
-    from braintumor.results.reporting import write_final
 
     folder, when = _folder(results), _now()
     signer = _signer(key, passphrase_file)

@@ -9,14 +9,13 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from braintumor import errors, pipeline
-from braintumor.case import BIAS_CHOICES, PrepareOptions
+from braintumor import pipeline
 from braintumor.cli import console
-from braintumor.labels import REGION_NAMES, Region
-from braintumor.nouns import ABHA, Identifier, Results, Sequence
+from braintumor.domain import ABHA, REGION_NAMES, Identifier, Region, Results, Sequence, errors
+from braintumor.export import WriteOptions
+from braintumor.preprocess import BIAS_CHOICES, PrepareOptions
 from braintumor.report import LANGUAGES
 from braintumor.report.language import languages
-from braintumor.results import WriteOptions
 from braintumor.segment import ENGINES, SegmentOptions
 
 EPILOG = "[bold]Exit status[/]\n\n" + "\n\n".join(f"{status}  {meaning}" for status, meaning in errors.exit_codes().items())

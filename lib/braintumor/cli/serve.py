@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from braintumor import server
 from braintumor.cli import console
-from braintumor.errors import EngineError, InputNotFoundError
+from braintumor.domain import InputNotFoundError, NotInstalledError
 from braintumor.study.dicomweb import is_url
 
 
@@ -45,19 +45,14 @@ def serve(
         import uvicorn
         from monailabel.config import settings
 
-        app = importlib.util.find_spec("apps.braintumor")
     except ImportError as error:
-        raise EngineError("The server is not installed", remedy="Install braintumor[server]") from error
-    if app is None or not app.submodule_search_locations:
-        raise EngineError(
-            "The server's app is not installed", remedy="Install the braintumor wheel, or run from its repository"
-        )
+        raise NotInstalledError("The server is not installed", remedy="Install braintumor[server]") from error
     values = {"state": state, "model": model, "engine": engine, "replay": replay, "steps": steps, "signing_key": signing_key}
-    settings.MONAI_LABEL_APP_DIR = str(Path(app.submodule_search_locations[0]))
+    settings.MONAI_LABEL_APP_DIR = str(Path(server.__file__).parent)
     settings.MONAI_LABEL_STUDIES = studies if is_url(studies) else str(_folder(studies))
     settings.MONAI_LABEL_APP_CONF = {key: str(value) for key, value in values.items() if value is not None}
     console.out.print(f"Serving [bold]{studies}[/] at [bold]http://{host}:{port}/[/]   (stop with Ctrl+C)", soft_wrap=True)
-    uvicorn.run("apps.braintumor.asgi:app", host=host, port=port, log_level="warning", timeout_graceful_shutdown=10)
+    uvicorn.run("braintumor.server.asgi:app", host=host, port=port, log_level="warning", timeout_graceful_shutdown=10)
 
 
 def _folder(studies: str) -> Path:

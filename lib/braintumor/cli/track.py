@@ -12,8 +12,7 @@ import typer
 from rich.table import Table
 
 from braintumor.cli import console
-from braintumor.labels import REGION_NAMES, Region
-from braintumor.nouns import Results
+from braintumor.domain import REGION_NAMES, Region, Results
 from braintumor.segment import ENGINES
 
 _FACTS = "What images do not say (one per visit, in the order of the visits; - where it is not known)"

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from braintumor.domain import REGION_NAMES, Region
 from braintumor.evaluate.calibration import Reliability
 from braintumor.evaluate.summary import CaseResult, Statistics, Table
-from braintumor.labels import REGION_NAMES, Region
 from braintumor.report.drawing import GRID, INK, MUTED, REGION_COLOURS, Colour, Drawing
 
 _DOT = 4.5

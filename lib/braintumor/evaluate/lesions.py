@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from braintumor.domain import Grid
 from braintumor.evaluate.surface import hd95
-from braintumor.geometry import Grid
 from braintumor.measure.lesions import MIN_LESION_ML
 
 MERGE_MM = 3.0

@@ -13,14 +13,27 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.case.brain import is_stripped, stripped_brain, support
-from braintumor.errors import BrainTumorError, CorruptFileError, GeometryError, UnusableImageError
+from braintumor.datasets.truth import read_truth
+from braintumor.domain import (
+    LABELS,
+    LPS_FROM_RAS,
+    BrainTumorError,
+    CorruptFileError,
+    GeometryError,
+    Grid,
+    Image,
+    Region,
+    Segmentation,
+    Sequence,
+    UnusableImageError,
+    canonical,
+    channels_of,
+    region_mask,
+    to_channels,
+)
 from braintumor.evaluate.calibration import Reliability
 from braintumor.evaluate.pairs import Pair
-from braintumor.geometry import LPS_FROM_RAS, Grid, canonical
-from braintumor.labelled.truth import read_truth
-from braintumor.labels import LABELS, Region, channels_of, region_mask, to_channels
-from braintumor.nouns import Image, Segmentation, Sequence
+from braintumor.preprocess.brain import is_stripped, stripped_brain, support
 from braintumor.segment import on_grid
 from braintumor.study import find_sequences
 
@@ -69,7 +82,7 @@ def load(pair: Pair) -> Loaded:
     GeometryError
         If the predicted mask lies on any other grid: resampling would be scored as the prediction's fault.
     CorruptFileError, UnusableImageError
-        As `braintumor.labelled.truth.read_truth`.
+        As `braintumor.datasets.truth.read_truth`.
     """
     truth = read_truth(pair.truth, _drawn_on(pair))
     path, grid = _candidate(pair, truth.grid)

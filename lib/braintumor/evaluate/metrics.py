@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from braintumor.domain import Grid, Region, bounding_box, region_mask
 from braintumor.evaluate.lesions import MERGE_MM, lesion_scores
 from braintumor.evaluate.surface import surface_scores
-from braintumor.geometry import Grid, bounding_box
-from braintumor.labels import Region, region_mask
 
 Mask = npt.NDArray[np.bool_]
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from braintumor.errors import MissingSequenceError
+from braintumor.domain import Case, MissingSequenceError, Region, Segmentation, Sequence, channels_of
 from braintumor.evaluate.calibration import Reliability
 from braintumor.evaluate.masks import reliability
 from braintumor.evaluate.perturb import without
-from braintumor.labels import Region, channels_of
-from braintumor.nouns import Case, Segmentation, Sequence
 from braintumor.segment import AnyEngine, SegmentOptions, decide, probabilities
 
 
@@ -37,7 +35,7 @@ def judge(folder: Path, engine: AnyEngine, *, tta: bool = False, sequences: tupl
     MissingSequenceError
         If the case has none of `sequences`.
     """
-    from braintumor.labelled.prepared import load_case
+    from braintumor.datasets.prepared import load_case
 
     case, truth = load_case(folder)
     seen = limited(case, sequences) if sequences else case

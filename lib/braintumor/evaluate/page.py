@@ -10,11 +10,11 @@ from html import escape
 
 from PIL import Image
 
+from braintumor.domain import REGION_NAMES, Region
 from braintumor.evaluate.calibration import Reliability
 from braintumor.evaluate.charts import dice_chart, reliability_chart
 from braintumor.evaluate.metrics import CALIBRATION, METRICS, EmptyPolicy, Metric
 from braintumor.evaluate.summary import CaseResult, Statistics, Table, grouped, measured, summarise
-from braintumor.labels import REGION_NAMES, Region
 
 _STYLE = """
 :root { color-scheme: light; --ink: #21252b; --muted: #6b7480; --line: #e4e7eb; --soft: #f6f7f9; }

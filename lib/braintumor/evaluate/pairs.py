@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from braintumor.errors import InputNotFoundError
-from braintumor.labelled.truth import NAMES, find_truth
+from braintumor.datasets.truth import NAMES, find_truth
+from braintumor.domain import InputNotFoundError
 from braintumor.study.nifti import is_nifti, stem
 
 _MASK_ENDING = re.compile(r"([_-](d?seg|mask|pred|label|labels))$", re.IGNORECASE)

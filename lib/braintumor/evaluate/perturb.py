@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from braintumor.case.intensity import CLIP, zscore
-from braintumor.geometry import bounding_box
-from braintumor.nouns import Case, Sequence
+from braintumor.domain import Case, Sequence, bounding_box
+from braintumor.preprocess.intensity import CLIP, zscore
 
 Volume = npt.NDArray[np.float32]
 

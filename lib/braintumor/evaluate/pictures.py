@@ -8,10 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from braintumor.geometry import bounding_box, canonical
-from braintumor.labels import LABELS
-from braintumor.nouns import Segmentation
-from braintumor.nouns import Sequence as Mri
+from braintumor.domain import LABELS, Segmentation, bounding_box, canonical
+from braintumor.domain import Sequence as Mri
 from braintumor.report.canvas import MUTED, PAPER, WHITE, Panel, beside, stacked, with_legend
 from braintumor.report.fonts import picture_font
 from braintumor.report.views import AXIAL, Box, View, grey, window

@@ -15,7 +15,8 @@ import numpy as np
 from PIL import Image
 
 from braintumor import __version__
-from braintumor.errors import InputNotFoundError, NotInstalledError
+from braintumor.domain import InputNotFoundError, NotInstalledError, Region, appearing, check_output
+from braintumor.domain import Sequence as Mri
 from braintumor.evaluate import masks, model
 from braintumor.evaluate.calibration import Reliability
 from braintumor.evaluate.charts import dice_chart, reliability_chart
@@ -37,9 +38,6 @@ from braintumor.evaluate.summary import (
     write_cases,
     write_summary,
 )
-from braintumor.labels import Region
-from braintumor.nouns import Sequence as Mri
-from braintumor.outputs import appearing, check_output
 from braintumor.segment import load_engine
 
 WORST = 3

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from braintumor.errors import CorruptFileError, InputNotFoundError
+from braintumor.domain import CorruptFileError, InputNotFoundError, Region
 from braintumor.evaluate.calibration import Reliability
 from braintumor.evaluate.metrics import CALIBRATION, METRICS, Metric, Scores, as_row
 from braintumor.evaluate.pairs import key_of
-from braintumor.labels import Region
 
 RESAMPLES = 9999
 CONFIDENCE = 0.95

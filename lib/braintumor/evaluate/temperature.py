@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.errors import WeightsError
+from braintumor.domain import Case, Region, Segmentation, WeightsError, channels_of, to_channels
 from braintumor.evaluate.calibration import Reliability, apply_temperature, fit_temperature
 from braintumor.evaluate.run import Progress, with_images
-from braintumor.labels import Region, channels_of, to_channels
-from braintumor.nouns import Case, Segmentation
 from braintumor.segment import AnyEngine, load_engine, probabilities
 from braintumor.segment.weights import TEMPERATURES, Model, is_own, read_metadata
 
@@ -107,7 +105,7 @@ def sample(case: Case, truth: Segmentation, engine: AnyEngine, seed: int) -> Vox
 
 
 def _collected(places: Mapping[str, Path], engine: AnyEngine, progress: Progress) -> list[Voxels]:
-    from braintumor.labelled.prepared import load_case
+    from braintumor.datasets.prepared import load_case
 
     collected = []
     for n, (name, folder) in enumerate(places.items()):

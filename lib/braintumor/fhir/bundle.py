@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from braintumor.domain import Report
 from braintumor.fhir.course import changes, quality, response
 from braintumor.fhir.frame import Frame, issued
 from braintumor.fhir.imaging import body_structure, encounter, files, imaging_study
@@ -11,7 +12,6 @@ from braintumor.fhir.parts import BASE_SYSTEM, Naming, Part, Resource
 from braintumor.fhir.patient import patient, subject
 from braintumor.fhir.provenance import device, provenance
 from braintumor.fhir.report import diagnostic_report
-from braintumor.nouns import Report
 
 
 def bundle(

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from braintumor.errors import FhirError
+from braintumor.domain import FhirError, Identifier, Report
 from braintumor.fhir.check import validate, walk
 from braintumor.fhir.compare import key_of
 from braintumor.fhir.order import RequestContext, read_context
@@ -16,7 +16,6 @@ from braintumor.fhir.outcome import secrets_of
 from braintumor.fhir.parts import BASE_SYSTEM, Naming, Resource, bare_token
 from braintumor.fhir.receipt import Receipt, receipt
 from braintumor.fhir.transport import Transport, token_from, understood
-from braintumor.nouns import Identifier, Report
 
 _TAGGED = ("DiagnosticReport", "Observation", "BodyStructure", "Provenance")
 """Kinds that belong to one report and carry its tag."""

@@ -7,10 +7,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from braintumor import labels
+from braintumor.domain import Category, Code, Confirmation, Direction, LesionState, Severity
+from braintumor.domain import regions as labels
 from braintumor.fhir.parts import BASE_SYSTEM, Resource
-from braintumor.labels import Code
-from braintumor.nouns import Category, Confirmation, Direction, LesionState, Severity
 
 OURS = f"{BASE_SYSTEM}/CodeSystem/braintumor"
 
@@ -54,7 +53,7 @@ FINDING = Code("121071", "DCM", "Finding")
 RANO = Code("C114879", "NCIt", "RANO")
 BRAIN = labels.ANATOMIC_REGION
 NEOPLASM = labels.REGION_CODES[labels.Region.WT]
-"""As in `braintumor.results.sr`, so that SR and FHIR say the same."""
+"""As in `braintumor.export.sr`, so that SR and FHIR say the same."""
 
 SIDES = {
     "left": Code("7771000", "SCT", "Left"),

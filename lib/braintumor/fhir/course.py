@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from braintumor.domain import Assessment, Comparison, Estimate, LesionChange, RegionChange, Severity
 from braintumor.fhir import codes
 from braintumor.fhir.frame import Frame
 from braintumor.fhir.imaging import study_by_uid
 from braintumor.fhir.observations import BODY_STRUCTURE, component, estimate, observation
 from braintumor.fhir.parts import Part, Resource, clean
-from braintumor.nouns import Assessment, Comparison, Estimate, LesionChange, RegionChange, Severity
 
 _SERIOUS_FIRST = (Severity.SERIOUS, Severity.WARNING, Severity.INFO)
 

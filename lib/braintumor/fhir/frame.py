@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from braintumor.errors import FinalReportError
+from braintumor.domain import Action, FinalReportError, Report, Status
 from braintumor.fhir.parts import Naming, Part, Resource, instant, updated
-from braintumor.nouns import Action, Report, Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from braintumor.errors import FhirError
+from braintumor.domain import Code, FhirError, Lesion, Report, StoredInstance, StoredSeries
 from braintumor.fhir import codes
 from braintumor.fhir.frame import Frame
 from braintumor.fhir.parts import DICOM_UID, URI, Naming, Part, Resource, clean, oid, updated
-from braintumor.labels import Code
-from braintumor.nouns import Lesion, Report, StoredInstance, StoredSeries
 
 
 def endpoint(address: str, naming: Naming) -> Part:

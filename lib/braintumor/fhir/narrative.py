@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
+from braintumor.domain import Flag, Report, ReportText, Section, Status
 from braintumor.fhir.parts import Resource, clean
-from braintumor.nouns import Flag, Report, ReportText, Section, Status
 from braintumor.report.language import language_of, languages
 
 NOTICE = "Research use only. Not a medical device."

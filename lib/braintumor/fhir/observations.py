@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from braintumor.domain import Code, Diameters, Estimate, Lesion, Region, RegionMeasurement, Severity
 from braintumor.fhir import codes
 from braintumor.fhir.frame import Frame, issued, status
 from braintumor.fhir.imaging import site
 from braintumor.fhir.parts import Part, Resource, clean
-from braintumor.labels import Code, Region
-from braintumor.nouns import Diameters, Estimate, Lesion, RegionMeasurement, Severity
 
 UNCERTAINTY = "http://hl7.org/fhir/StructureDefinition/iso21090-uncertainty"
 UNCERTAINTY_TYPE = "http://hl7.org/fhir/StructureDefinition/iso21090-uncertaintyType"

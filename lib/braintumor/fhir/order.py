@@ -6,11 +6,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from braintumor.errors import FhirError
+from braintumor.domain import FhirError, Identifier, Patient
 from braintumor.fhir.parts import Naming, Resource, bare_token, clean
 from braintumor.fhir.patient import noun
 from braintumor.fhir.transport import Transport
-from braintumor.nouns import Identifier, Patient
 
 _ENDED = frozenset({"revoked", "entered-in-error", "draft"})
 

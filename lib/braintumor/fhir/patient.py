@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from datetime import date
 
+from braintumor.domain import Identifier, Patient, Report
 from braintumor.fhir import codes
 from braintumor.fhir.parts import Naming, Part, Resource, clean, full_url, plain_token, token
-from braintumor.nouns import Identifier, Patient, Report
 
 ABHA = "https://healthid.abdm.gov.in"
 """System of India's health account numbers, as the ABDM guide of NRCeS writes it in its examples."""

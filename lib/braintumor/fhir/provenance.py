@@ -7,13 +7,12 @@ import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
+from braintumor.domain import Action, Code, Entry, Report
 from braintumor.fhir import codes
 from braintumor.fhir.frame import Frame, issued, status
 from braintumor.fhir.imaging import named_information
 from braintumor.fhir.parts import Naming, Part, Resource, clean, full_url, instant, updated
 from braintumor.fhir.report import version
-from braintumor.labels import Code
-from braintumor.nouns import Action, Entry, Report
 
 PRODUCT = "braintumor"
 MANUFACTURER = "Brain Tumor project"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from braintumor.errors import FhirError
+from braintumor.domain import FhirError
 from braintumor.fhir.compare import key_of
 from braintumor.fhir.outcome import said
 from braintumor.fhir.parts import Resource

@@ -6,12 +6,12 @@ import base64
 import hashlib
 from collections.abc import Sequence
 
+from braintumor.domain import Report
 from braintumor.fhir import codes
 from braintumor.fhir.frame import Frame, issued, status
 from braintumor.fhir.imaging import accession, based_on
 from braintumor.fhir.narrative import impression, narrative
 from braintumor.fhir.parts import URI, Part, Resource, clean, oid
-from braintumor.nouns import Report
 
 TRANSLATION = "http://hl7.org/fhir/StructureDefinition/translation"
 TITLE = "Brain tumour MRI report"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from braintumor.errors import FhirError
+from braintumor.domain import LABELS, FhirError, Report, StoredSeries
 from braintumor.fhir import codes
 from braintumor.fhir.parts import DICOM_UID, URI, Naming, Resource, clean, instant, oid
 from braintumor.fhir.patient import patient, subject
-from braintumor.labels import LABELS
-from braintumor.nouns import Report, StoredSeries
 
 SEGMENTATION_STORAGE = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
 """Segmentation Storage and Label Map Segmentation Storage (PS3.4 B.5)."""

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from braintumor.errors import FhirError
+from braintumor.domain import FhirError
 from braintumor.fhir.outcome import said
 from braintumor.fhir.parts import Resource
 

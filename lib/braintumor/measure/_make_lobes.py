@@ -20,7 +20,7 @@ import numpy.typing as npt
 from nilearn.datasets import load_mni152_gm_template, load_mni152_template
 from scipy import ndimage
 
-from braintumor.geometry import LPS_FROM_RAS
+from braintumor.domain import LPS_FROM_RAS
 from braintumor.measure.atlas import ATLAS_FILE, LOBES
 
 STEP = 3

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import ndimage, optimize
 from scipy.spatial.transform import Rotation
 
-from braintumor.geometry import Affine, Grid
+from braintumor.domain import Affine, Grid
 
 LOBES = ("frontal", "parietal", "temporal", "occipital", "insula", "deep", "cerebellum", "brainstem")
 """Names of the lobe map. ``deep`` is basal ganglia and thalamus with the white matter and ventricles nearest to them."""

@@ -9,10 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from braintumor.errors import GeometryError
-from braintumor.geometry import bounding_box
-from braintumor.labels import Region, region_mask
-from braintumor.nouns import Segmentation
+from braintumor.domain import GeometryError, Region, Segmentation, bounding_box, region_mask
 
 _DICE, _ML = 4, 3
 """Decimals kept; a voxel of 1 mm is 0.001 mL."""

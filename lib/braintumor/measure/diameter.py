@@ -10,9 +10,8 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial import ConvexHull, distance
 
-from braintumor.geometry import Grid
+from braintumor.domain import Diameters, Grid
 from braintumor.measure.volume import pixel_area_mm2
-from braintumor.nouns import Diameters
 
 Points = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

@@ -9,12 +9,10 @@ import numpy.typing as npt
 from pydicom.uid import generate_uid
 from scipy import ndimage
 
-from braintumor.geometry import Grid
-from braintumor.labels import Region, region_mask
+from braintumor.domain import Flag, Grid, Lesion, Region, Severity, region_mask
 from braintumor.measure.atlas import Match
 from braintumor.measure.diameter import axial_diameters
 from braintumor.measure.location import centroid_lps, side_of, voxel_centres
-from braintumor.nouns import Flag, Lesion, Severity
 
 MIN_LESION_ML = 0.05
 """Smaller components are specks: 50 voxels of 1 mm3, the size below which BraTS 2023 scores no lesion either."""
@@ -45,7 +43,7 @@ def find_lesions(
     Parameters
     ----------
     mask
-        uint8 (i, j, k) on `grid`, values of `braintumor.labels.LABELS`.
+        uint8 (i, j, k) on `grid`, values of `braintumor.domain.LABELS`.
     match
         Where the brain's midline is; None leaves every side `UNKNOWN_SIDE`.
     min_lesion_ml

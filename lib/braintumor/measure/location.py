@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.geometry import Grid
+from braintumor.domain import Grid
 from braintumor.measure.atlas import LOBES, Match
 
 MIDLINE_MM = 5.0

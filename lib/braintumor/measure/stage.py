@@ -7,15 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.errors import GeometryError
-from braintumor.geometry import Grid, bounding_box
-from braintumor.labels import LABELS, Region, region_mask
+from braintumor.domain import (
+    LABELS,
+    Flag,
+    GeometryError,
+    Grid,
+    Measurements,
+    Region,
+    RegionMeasurement,
+    Segmentation,
+    Severity,
+    bounding_box,
+    region_mask,
+)
 from braintumor.measure.atlas import Match, match_brain
 from braintumor.measure.diameter import axial_diameters, longest_diameter_3d_mm
 from braintumor.measure.lesions import MIN_LESION_ML, find_lesions
 from braintumor.measure.location import centroid_lps, lobe_of, side_of, voxel_centres
 from braintumor.measure.volume import simpson_volume_ml, slice_areas_mm2, slice_spacing_mm, voxel_volume_ml
-from braintumor.nouns import Flag, Measurements, RegionMeasurement, Segmentation, Severity
 
 THICK_MM = 3.0
 """Slices farther apart make diameters and volumes less precise (Reuter 2014, doi 10.1007/s11060-014-1403-8)."""
@@ -43,7 +52,7 @@ class _Tumour:
 def measure(
     segmentation: Segmentation, brain: Mask | None, *, case_id: str, min_lesion_ml: float = MIN_LESION_ML
 ) -> Measurements:
-    """Everything measured of one segmentation; definitions and units are those of `braintumor.nouns`.
+    """Everything measured of one segmentation; definitions and units are those of `braintumor.domain`.
 
     Axial slices are the k planes of the segmentation's grid, so the grid should be close to LPS axis order.
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from braintumor.nouns import Diameters, Lesion, Measurements, RegionMeasurement
+from braintumor.domain import Diameters, Lesion, Measurements, RegionMeasurement
 
 _ML, _MM, _MM2, _SHARE = 3, 2, 2, 3
 """Decimals kept: well below what can be measured, well above what rounding could change in a report."""
 
 
 def as_dict(measurements: Measurements) -> dict[str, Any]:
-    """JSON-ready numbers under the attribute names of `braintumor.nouns.Measurements`, so dotted paths agree.
+    """JSON-ready numbers under the attribute names of `braintumor.domain.Measurements`, so dotted paths agree.
 
     Volumes are rounded to 0.001 mL, lengths to 0.01 mm, areas to 0.01 mm2; None stands for what is absent; a lobe is
     ``{"name", "share"}``; `area_mm2` lists every slice in k order.

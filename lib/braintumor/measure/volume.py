@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.integrate import simpson
 
-from braintumor.geometry import Grid
+from braintumor.domain import Grid
 
 
 def pixel_area_mm2(grid: Grid) -> float:

@@ -17,8 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from braintumor.errors import InputNotFoundError
-from braintumor.geometry import Grid
+from braintumor.domain import Grid, InputNotFoundError
 
 Field = npt.NDArray[np.float32]
 Displacement = Callable[[list[Field]], list[Field]]

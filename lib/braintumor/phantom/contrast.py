@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from braintumor.labels import ENHANCING, NECROTIC_CORE, OEDEMA
-from braintumor.nouns import Sequence
+from braintumor.domain import ENHANCING, NECROTIC_CORE, OEDEMA, Sequence
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from braintumor.errors import OutputError, UnusableImageError
-from braintumor.nouns import Image, Patient, Sequence
+from braintumor.domain import Image, OutputError, Patient, Sequence, UnusableImageError
 from braintumor.phantom.enhanced import enhanced_dataset
 from braintumor.phantom.planes import Awkward, Plane, Quantisation, decimal, planes_of
 from braintumor.phantom.protocol import PROTOCOLS, SCANNERS, Protocol, Vendor

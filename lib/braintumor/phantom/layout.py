@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from braintumor.geometry import Affine, Grid
-from braintumor.nouns import Sequence
+from braintumor.domain import Affine, Grid, Sequence
 from braintumor.phantom.anatomy import FOV_HIGH, FOV_LOW
 
 _PLANES = {  # patient axis and direction of columns, rows and slices, as viewers expect them

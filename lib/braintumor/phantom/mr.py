@@ -9,9 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from braintumor.geometry import Affine, Grid, bounding_box
-from braintumor.labels import LABELS, NECROTIC_CORE, OEDEMA
-from braintumor.nouns import Image, Sequence
+from braintumor.domain import LABELS, NECROTIC_CORE, OEDEMA, Affine, Grid, Image, Sequence, bounding_box
 from braintumor.phantom.anatomy import CSF, GREY, WHITE, Brain, Field, smooth_field
 from braintumor.phantom.contrast import CONTRASTS, Contrast
 from braintumor.phantom.head import Head, head_signal

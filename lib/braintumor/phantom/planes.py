@@ -11,8 +11,7 @@ import numpy.typing as npt
 from pydicom.uid import UID, ExplicitVRLittleEndian
 from pydicom.valuerep import format_number_as_ds
 
-from braintumor.errors import GeometryError, UnusableImageError
-from braintumor.nouns import Image
+from braintumor.domain import GeometryError, Image, UnusableImageError
 
 UINT16_MAX = 65535
 PHILIPS_MAX = 4095

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from braintumor.nouns import Sequence
+from braintumor.domain import Sequence
 
 
 class Vendor(StrEnum):

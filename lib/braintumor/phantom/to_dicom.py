@@ -6,10 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from braintumor.errors import InputNotFoundError
-from braintumor.geometry import Grid, Reorientation
-from braintumor.nouns import Evidence, Image, Patient
-from braintumor.outputs import appearing
+from braintumor.domain import Evidence, Grid, Image, InputNotFoundError, Patient, Reorientation, appearing
 from braintumor.phantom.dicom import SERIES_NUMBERS, Awkward, Vendor, study_header, write_series
 from braintumor.study.nifti import find_sequences, load
 

@@ -14,8 +14,7 @@ import numpy.typing as npt
 import SimpleITK
 from scipy import ndimage
 
-from braintumor.geometry import Grid
-from braintumor.labels import ENHANCING, NECROTIC_CORE, OEDEMA
+from braintumor.domain import ENHANCING, NECROTIC_CORE, OEDEMA, Grid
 from braintumor.phantom.anatomy import Brain, Field, sampled, smooth_field
 
 CORE_SHARE = 0.42
@@ -64,7 +63,7 @@ class Plan:
 
 
 def grow(rng: np.random.Generator, brain: Brain, plan: Plan) -> npt.NDArray[np.uint8]:
-    """Labels of the grown tumour, uint8 (i, j, k) with values of `braintumor.labels`.
+    """Labels of the grown tumour, uint8 (i, j, k) with values of `braintumor.domain.regions`.
 
     Volumes follow the plan and the shares above but for islands, which are left out, and as far as there is tissue to grow in.
     """

@@ -12,10 +12,20 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.errors import BrainTumorError, OutputError
-from braintumor.geometry import LPS_FROM_RAS, Affine
-from braintumor.labels import LABELS, Region, region_mask
-from braintumor.nouns import Author, Image, Patient, Segmentation, Sequence
+from braintumor.domain import (
+    LABELS,
+    LPS_FROM_RAS,
+    Affine,
+    Author,
+    BrainTumorError,
+    Image,
+    OutputError,
+    Patient,
+    Region,
+    Segmentation,
+    Sequence,
+    region_mask,
+)
 from braintumor.phantom.anatomy import field_of_view, person, white_matter_seeds
 from braintumor.phantom.contrast import CONTRASTS
 from braintumor.phantom.dicom import SERIES_NUMBERS, Awkward, StudyHeader, study_header, write_series

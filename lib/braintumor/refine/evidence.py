@@ -10,10 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from braintumor.geometry import Affine, Grid
-from braintumor.labels import LABELS
-from braintumor.nouns import Case, Sequence
-from braintumor.nouns.study import Voxels
+from braintumor.domain import LABELS, Affine, Case, Grid, Sequence, Voxels
 from braintumor.segment.engines.protocol import Probabilities
 
 Box = tuple[slice, slice, slice]

@@ -9,9 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from braintumor.errors import SubmissionError
-from braintumor.geometry import Grid
-from braintumor.labels import LABELS
+from braintumor.domain import LABELS, Grid, SubmissionError
 
 MAX_HINTS = 20_000
 """Voxels that one call takes: more is painting, which needs no algorithm."""

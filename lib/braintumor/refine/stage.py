@@ -9,12 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from braintumor.errors import SubmissionError
-from braintumor.geometry import Affine, Grid
-from braintumor.labels import LABELS
-from braintumor.nouns import Case
-from braintumor.nouns import Sequence as Mri
-from braintumor.nouns.study import Voxels
+from braintumor.domain import LABELS, Affine, Case, Grid, SubmissionError, Voxels
+from braintumor.domain import Sequence as Mri
 from braintumor.refine.evidence import Box, Displayed, Evidence, Prepared
 from braintumor.refine.grow import BAND, LEAST_MM, MOST_MM, Distance, geodesic, reach_mm, smoothed, walk
 from braintumor.refine.hints import Hint, Stroke, checked, strokes
@@ -35,7 +31,7 @@ class Patch:
     box
         Where it belongs, with explicit starts and stops; empty (all 0) if there was no hint.
     mask
-        uint8, the box's shape, values of `braintumor.labels.LABELS`.
+        uint8, the box's shape, values of `braintumor.domain.LABELS`.
     """
 
     box: Box

@@ -9,9 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from braintumor.errors import BrainTumorError, CorruptFileError, FinalReportError
-from braintumor.files import write_bytes
-from braintumor.nouns import Report, Status
+from braintumor.domain import BrainTumorError, CorruptFileError, FinalReportError, Report, Status, write_bytes
 from braintumor.report.document import dump, findings_sha256
 from braintumor.report.editing import approved
 from braintumor.report.pdf import render

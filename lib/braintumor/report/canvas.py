@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 from skimage.measure import find_contours
 
-from braintumor.labels import ENHANCING, LABELS, NECROTIC_CORE, OEDEMA, Label
+from braintumor.domain import ENHANCING, LABELS, NECROTIC_CORE, OEDEMA, Label
 from braintumor.report.fonts import picture_font
 from braintumor.report.views import View
 

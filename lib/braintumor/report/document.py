@@ -7,8 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from braintumor.errors import CorruptFileError, InputNotFoundError
-from braintumor.nouns import Findings, Report
+from braintumor.domain import CorruptFileError, Findings, InputNotFoundError, Report
 
 _REPORT: TypeAdapter[Report] = TypeAdapter(Report)
 _FINDINGS: TypeAdapter[Findings] = TypeAdapter(Findings)

@@ -12,7 +12,7 @@ from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
 from braintumor import __version__
-from braintumor.nouns import (
+from braintumor.domain import (
     Action,
     Entry,
     Findings,

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from PIL import Image, ImageDraw
 
-from braintumor.labels import Region
+from braintumor.domain import Region
 from braintumor.report.fonts import picture_font
 
 Colour = tuple[int, int, int]

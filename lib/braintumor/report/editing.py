@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from braintumor.errors import FinalReportError, UnknownLanguageError
-from braintumor.nouns import Action, Entry, Line, Origin, Report, Section, Status
+from braintumor.domain import Action, Entry, FinalReportError, Line, Origin, Report, Section, Status, UnknownLanguageError
 
 MAX_LINE = 2000
 """Characters of one line; a paragraph has some hundred."""

@@ -10,8 +10,18 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
-from braintumor.labels import LABELS, REGION_NAMES, Region, region_colour
-from braintumor.nouns import Case, Diameters, Measurements, Segmentation, Sequence, read_only
+from braintumor.domain import (
+    LABELS,
+    REGION_NAMES,
+    Case,
+    Diameters,
+    Measurements,
+    Region,
+    Segmentation,
+    Sequence,
+    read_only,
+    region_colour,
+)
 from braintumor.report.canvas import Colour, Panel, placeholder, stacked, tiled, with_legend
 from braintumor.report.names import listed
 from braintumor.report.views import AXIAL, CORONAL, SAGITTAL, Plane, Scene, View, grey

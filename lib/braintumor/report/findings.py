@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-from braintumor.nouns import (
+from braintumor.domain import (
     Case,
     Comparison,
     Context,

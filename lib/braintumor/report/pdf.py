@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from braintumor.nouns import Line, Origin, Report, Section, Severity, Status
+from braintumor.domain import Line, Origin, Report, Section, Severity, Status
 from braintumor.report.editing import edited_alone
 from braintumor.report.figures import Picture
 from braintumor.report.language import Language, language_of

@@ -19,7 +19,7 @@ from sacrebleu.metrics.ter import TER
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 from sacrebleu.tokenizers.tokenizer_intl import TokenizerV14International
 
-from braintumor.nouns import Line, Origin, Report, Section
+from braintumor.domain import Line, Origin, Report, Section
 from braintumor.report.language import speak
 from braintumor.report.rewriting import NEVER, SECTIONS, LanguageModel, rewrite
 from braintumor.report.rewriting.candidates import Key, candidates, key_of

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from braintumor.labels import LABELS, Region
-from braintumor.nouns import (
+from braintumor.domain import (
+    LABELS,
     Comparison,
     Confirmation,
     Context,
@@ -16,6 +16,7 @@ from braintumor.nouns import (
     Lesion,
     LesionChange,
     LesionState,
+    Region,
     RegionMeasurement,
     Request,
     Section,

@@ -7,18 +7,19 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from braintumor.labels import Region, region_colour
-from braintumor.nouns import (
+from braintumor.domain import (
     Comparison,
     Diameters,
     Direction,
+    Region,
     RegionChange,
     RegionMeasurement,
     Report,
     Severity,
     StoredSeries,
+    region_colour,
 )
-from braintumor.nouns import Sequence as Channel
+from braintumor.domain import Sequence as Channel
 from braintumor.report.figures import Picture
 from braintumor.report.language import Language
 from braintumor.report.names import DASH, TIMES, sizes

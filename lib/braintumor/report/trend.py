@@ -7,8 +7,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from braintumor.labels import REGION_NAMES, Region
-from braintumor.nouns import TrendPoint
+from braintumor.domain import REGION_NAMES, Region, TrendPoint
 from braintumor.report.drawing import GRID, MUTED, REGION_COLOURS, Drawing
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 720.0, 48.0, 330.0

@@ -13,9 +13,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from braintumor.errors import CorruptFileError, InputNotFoundError, NewerVersionError
-from braintumor.files import sync_folder, write_bytes
-from braintumor.nouns import KeyImage, Report
+from braintumor.domain import (
+    CorruptFileError,
+    InputNotFoundError,
+    KeyImage,
+    NewerVersionError,
+    Report,
+    sync_folder,
+    write_bytes,
+)
 from braintumor.report.document import dump, read
 from braintumor.report.editing import remade
 from braintumor.report.figures import Picture

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.geometry import Grid, Reorientation, bounding_box, canonical
-from braintumor.labels import Region, region_mask
-from braintumor.nouns import Case, Segmentation, Sequence
+from braintumor.domain import Case, Grid, Region, Reorientation, Segmentation, Sequence, bounding_box, canonical, region_mask
 
 Box = tuple[slice, slice, slice]
 MARGIN_MM = 4.0

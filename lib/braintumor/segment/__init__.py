@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.labels import Region, channels_of, from_channels, region_mask
-from braintumor.nouns import Author, Case, Flag, Segmentation, Severity
+from braintumor.domain import Author, Case, Flag, Region, Segmentation, Severity, channels_of, from_channels, region_mask
 from braintumor.segment.engines import ENGINES, AnyEngine, Engine, Probabilities, VolumeEngine, load_engine
 from braintumor.segment.postprocess import MIN_COMPONENT_ML, entropy, most_likely, remove_specks, without_faint_enhancement
 from braintumor.segment.predict import predict

@@ -5,9 +5,8 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from braintumor.case.intensity import CLIP
-from braintumor.labels import LABELS
-from braintumor.nouns import Sequence
+from braintumor.domain import LABELS, Sequence
+from braintumor.preprocess.intensity import CLIP
 from braintumor.segment.network import NetworkConfig
 
 SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from braintumor.labels import LABELS
-from braintumor.nouns import Sequence
+from braintumor.domain import LABELS, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,7 @@ class NetworkConfig:
     context
         2.5D input: neighbouring slices on each side whose sequences are stacked as further input channels.
     out_channels
-        Background and one per label, in `braintumor.labels.LABELS` order.
+        Background and one per label, in `braintumor.domain.LABELS` order.
     attention
         Gate the skip connections (equation 1); False is the ablation.
     cbam
@@ -161,7 +160,7 @@ class AttentionUNet(nn.Module):
     """2D U-Net with attention-gated skips and CBAM.
 
     Input (N, `NetworkConfig.in_channels`, H, W), z-scored slices, rows to posterior and columns to the patient's left, H and W
-    multiples of `NetworkConfig.stride`. Output (N, `out_channels`, H, W) logits: background, then `braintumor.labels.LABELS`.
+    multiples of `NetworkConfig.stride`. Output (N, `out_channels`, H, W) logits: background, then `braintumor.domain.LABELS`.
     """
 
     def __init__(self, config: NetworkConfig | None = None) -> None:

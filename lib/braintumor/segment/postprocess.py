@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from braintumor.geometry import bounding_box
-from braintumor.labels import ENHANCING, NECROTIC_CORE
+from braintumor.domain import ENHANCING, NECROTIC_CORE, bounding_box
 
 MIN_COMPONENT_ML = 0.1
 """Whole-tumour components smaller than this are dropped, and so little enhancement in all is not called enhancement: below

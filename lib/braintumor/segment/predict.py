@@ -11,8 +11,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from braintumor.geometry import bounding_box
-from braintumor.nouns import Case
+from braintumor.domain import Case, bounding_box
 from braintumor.segment.engines.protocol import Batch, Engine, Probabilities, Progress, silent
 from braintumor.segment.network import NetworkConfig
 from braintumor.segment.postprocess import most_likely

@@ -7,10 +7,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.case.grid import resample
-from braintumor.geometry import Affine, Grid, bounding_box, canonical
-from braintumor.labels import LABELS
-from braintumor.nouns import Flag, Image, Segmentation, Severity
+from braintumor.domain import LABELS, Affine, Flag, Grid, Image, Segmentation, Severity, bounding_box, canonical
+from braintumor.preprocess.grid import resample
 
 
 def on_grid(segmentation: Segmentation, grid: Grid, transform: Affine | None = None) -> Segmentation:

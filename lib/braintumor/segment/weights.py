@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as serialised
 
-from braintumor.errors import OutputError, WeightsError
+from braintumor.domain import OutputError, WeightsError
 from braintumor.segment.metadata import DEFAULTS, described
 from braintumor.segment.network import AttentionUNet, NetworkConfig
 

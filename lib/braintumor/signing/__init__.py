@@ -4,7 +4,7 @@ A signer comes from `from_pkcs12`, `from_pem` or `open_token`; `sign` returns th
 The chain of hashes is in `braintumor.signing.chain`.
 """
 
-from braintumor.errors import SigningError, SigningKeyError, TimestampError
+from braintumor.domain import SigningError, SigningKeyError, TimestampError
 from braintumor.signing.apply import Block, sign
 from braintumor.signing.chain import Chain, Link
 from braintumor.signing.hardware import open_token

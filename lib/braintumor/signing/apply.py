@@ -18,7 +18,7 @@ from pyhanko.sign.signers.pdf_signer import DSSContentSettings, PdfSigningSessio
 from pyhanko.stamp import TextStampStyle
 from pyhanko_certvalidator.errors import PathError, ValidationError
 
-from braintumor.errors import CorruptFileError, SigningError, TimestampError
+from braintumor.domain import CorruptFileError, SigningError, TimestampError
 from braintumor.signing.loop import run
 from braintumor.signing.signer import Signer
 from braintumor.signing.timestamp import Authority, Profile, Timestamping

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from braintumor.errors import NotInstalledError, SigningKeyError
+from braintumor.domain import NotInstalledError, SigningKeyError
 from braintumor.signing.signer import Signer, check_usable, to_asn1
 
 

@@ -14,7 +14,7 @@ from pyhanko.pdf_utils.rw_common import PdfHandler
 from pyhanko.sign.fields import enumerate_sig_fields
 from pyhanko.sign.validation import EmbeddedPdfSignature
 
-from braintumor.errors import BrainTumorError, CorruptFileError, SigningError
+from braintumor.domain import BrainTumorError, CorruptFileError, SigningError
 
 # What pyHanko logs, tracebacks among it, is said by our verdicts; an application that wants it too configures logging.
 for _name in ("pyhanko", "pyhanko_certvalidator"):

@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from braintumor.errors import SigningKeyError
+from braintumor.domain import SigningKeyError
 
 _LOCK = (
     "Run chmod 600 on it; for a secret of Docker or Kubernetes set its mode to 0400, or to 0440 with the group of the process"

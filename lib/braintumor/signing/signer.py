@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from pyhanko.sign import signers as hanko
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
-from braintumor.errors import SigningKeyError
+from braintumor.domain import SigningKeyError
 from braintumor.signing.secret import read_secret
 
 MIN_RSA_BITS = 2048

@@ -14,7 +14,7 @@ from cryptography import x509
 from pyhanko.sign.timestamps import HTTPTimeStamper, TimestampRequestError
 from pyhanko_certvalidator import ValidationContext
 
-from braintumor.errors import TimestampError
+from braintumor.domain import TimestampError
 from braintumor.signing.signer import to_asn1
 
 

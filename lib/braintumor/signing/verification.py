@@ -14,7 +14,7 @@ from pyhanko.sign.validation import EmbeddedPdfSignature, SignatureCoverageLevel
 from pyhanko.sign.validation.generic_cms import get_signing_cert_attr
 from pyhanko.sign.validation.status import SignatureStatus
 
-from braintumor.errors import BrainTumorError
+from braintumor.domain import BrainTumorError
 from braintumor.signing.changes import additions, alterations, loose_end
 from braintumor.signing.loop import run
 from braintumor.signing.reading import Found, damaged, find, gap_is_exact, open_pdf, removed, value_of

@@ -8,7 +8,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from braintumor.errors import CorruptFileError, OutputError, UnsafeArchiveError
+from braintumor.domain import CorruptFileError, OutputError, UnsafeArchiveError
 
 _BY_HAND = "unpack it yourself after checking where it comes from, and give the folder"
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from braintumor.errors import AmbiguousSequenceError, InputNotFoundError
-from braintumor.nouns import Evidence, Flag, Image, Sequence, Severity
+from braintumor.domain import AmbiguousSequenceError, Evidence, Flag, Image, InputNotFoundError, Sequence, Severity
 from braintumor.study.classify import classify
 from braintumor.study.contrast import CONCLUSIVE, enhancement
 from braintumor.study.facts import Facts, facts_of, number

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from braintumor.nouns import Evidence, Sequence
+from braintumor.domain import Evidence, Sequence
 from braintumor.study.facts import Facts
 
 STRONG, NAMED, WEAK = 3.0, 2.0, 1.0

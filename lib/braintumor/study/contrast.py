@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from braintumor.nouns import Image
+from braintumor.domain import Image
 
 LATTICE_MM = 3.0
 CONCLUSIVE = 0.2

@@ -19,7 +19,7 @@ from pydicom.errors import InvalidDicomError
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from braintumor.errors import BrainTumorError, InputNotFoundError, OutputError
+from braintumor.domain import BrainTumorError, InputNotFoundError, OutputError
 
 AS_STORED = (("application/dicom", "*"),)
 """Media type that asks the server not to transcode (PS3.18 8.7.3.5.2), so that hashes are of the archived object."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from braintumor.nouns import Patient
+from braintumor.domain import Patient
 from braintumor.study.index import DECODING_ERRORS, text
 
 _NO_AGENT = re.compile(r"^(no|none|non|nil|n|0|without.*|ohne.*|sans.*|keine?|n/?a|)$")

@@ -22,8 +22,7 @@ from pydicom.uid import (
     MRImageStorage,
 )
 
-from braintumor.errors import BrainTumorError, CorruptFileError, ModalityError, PatientMismatchError
-from braintumor.nouns import Instance
+from braintumor.domain import BrainTumorError, CorruptFileError, Instance, ModalityError, PatientMismatchError
 
 Refuse = Callable[[BrainTumorError], None]
 """What to do with bad input: `read` raises it, `inspect` writes it down and goes on."""

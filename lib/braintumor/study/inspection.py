@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from braintumor.errors import BrainTumorError
-from braintumor.nouns import Evidence, Flag, Image, Sequence
+from braintumor.domain import BrainTumorError, Evidence, Flag, Image, Sequence
 from braintumor.study import nifti, sources
 from braintumor.study.choose import Candidate, Choice, candidates_of
 from braintumor.study.facts import attributes_of

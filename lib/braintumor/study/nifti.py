@@ -17,9 +17,23 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
-from braintumor.errors import AmbiguousSequenceError, CorruptFileError, GeometryError, InputNotFoundError, PatientMismatchError
-from braintumor.geometry import LPS_FROM_RAS, Affine, Grid
-from braintumor.nouns import Evidence, Flag, Image, Instance, Sequence, Series, Severity
+from braintumor.domain import (
+    LPS_FROM_RAS,
+    Affine,
+    AmbiguousSequenceError,
+    CorruptFileError,
+    Evidence,
+    Flag,
+    GeometryError,
+    Grid,
+    Image,
+    InputNotFoundError,
+    Instance,
+    PatientMismatchError,
+    Sequence,
+    Series,
+    Severity,
+)
 from braintumor.study.index import DECODING_ERRORS, Refuse, raise_it
 from braintumor.study.pixels import refuse_unusable
 from braintumor.study.stack import refuse_small

@@ -15,8 +15,7 @@ import pydicom
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID
 
-from braintumor.errors import CorruptFileError, UnusableImageError
-from braintumor.nouns import Instance, Voxels
+from braintumor.domain import CorruptFileError, Instance, UnusableImageError, Voxels
 from braintumor.study.index import DECODING_ERRORS, Header
 from braintumor.study.stack import Plane
 

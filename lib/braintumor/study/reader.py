@@ -9,8 +9,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from braintumor.errors import InputNotFoundError, MissingSequenceError
-from braintumor.nouns import Evidence, Flag, Image, Patient, Sequence, Series, Severity, Study
+from braintumor.domain import (
+    Evidence,
+    Flag,
+    Image,
+    InputNotFoundError,
+    MissingSequenceError,
+    Patient,
+    Sequence,
+    Series,
+    Severity,
+    Study,
+)
 from braintumor.study import nifti, sources
 from braintumor.study.choose import Candidate, Choice, Load, candidates_of, choose
 from braintumor.study.facts import patient_of, study_date_of
@@ -52,7 +62,7 @@ def read(
     ------
     InputNotFoundError, CorruptFileError, GeometryError, ModalityError, PatientMismatchError, MissingSequenceError,
     AmbiguousSequenceError, UnusableImageError, UnsafeArchiveError, OutputError
-        Each names what is wrong and the remedy; see `braintumor.errors`.
+        Each names what is wrong and the remedy; see `braintumor.domain.errors`.
     """
     material = sources.gather(source)
     try:

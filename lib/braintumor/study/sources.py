@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from braintumor.errors import CorruptFileError, InputNotFoundError
+from braintumor.domain import CorruptFileError, InputNotFoundError
 from braintumor.study import archive, dicomweb
 
 

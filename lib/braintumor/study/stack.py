@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
-from braintumor.errors import GeometryError, UnusableImageError
-from braintumor.geometry import Grid, grid_from_dicom
+from braintumor.domain import GeometryError, Grid, UnusableImageError, grid_from_dicom
 from braintumor.study.facts import number
 from braintumor.study.index import DECODING_ERRORS, Header
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from braintumor.errors import BrainTumorError
-from braintumor.nouns import Flag, Image, Series, Severity
+from braintumor.domain import BrainTumorError, Flag, Image, Series, Severity
 from braintumor.study.choose import Candidate
 from braintumor.study.facts import attributes_of, number
 from braintumor.study.pixels import read_planes

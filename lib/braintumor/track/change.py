@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from braintumor.geometry import Grid, bounding_box
-from braintumor.nouns import Estimate
+from braintumor.domain import Estimate, Grid, bounding_box
 
 EDGE_SHARE = 0.05
 """Common displacement of a mask's whole surface, as a share of the voxel's mean size, that two delineations of one thing may

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from braintumor.labels import Region
-from braintumor.nouns import Comparison, Direction, Estimate, LesionChange, LesionState, RegionChange, Track, TrendPoint
+from braintumor.domain import (
+    Comparison,
+    Direction,
+    Estimate,
+    LesionChange,
+    LesionState,
+    Region,
+    RegionChange,
+    Track,
+    TrendPoint,
+)
 from braintumor.track.change import Change, days_between
 from braintumor.track.timeline import Timeline
 

@@ -14,9 +14,8 @@ from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from braintumor.geometry import Affine, Grid, bounding_box
+from braintumor.domain import Affine, Appearance, Estimate, Grid, LesionState, Track, bounding_box
 from braintumor.measure import MIN_LESION_ML
-from braintumor.nouns import Appearance, Estimate, LesionState, Track
 from braintumor.track.change import measurable_change, volume_of
 
 OVERLAP = 0.2
@@ -87,7 +86,7 @@ def find_instances(
     mask
         bool (i, j, k) on `grid`.
     uncertainty
-        As `braintumor.nouns.Segmentation.uncertainty`; it widens the error of the volumes.
+        As `braintumor.domain.Segmentation.uncertainty`; it widens the error of the volumes.
     """
     labels, count = ndimage.label(mask, structure=_ALL_26_NEIGHBOURS)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:] * grid.voxel_ml

@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
-from braintumor.geometry import canonical
-from braintumor.nouns import REFERENCE_ORDER, Segmentation
+from braintumor.domain import REFERENCE_ORDER, Segmentation, canonical
 from braintumor.report.canvas import Panel, beside, with_legend
 from braintumor.report.views import AXIAL, Scene, grey
 from braintumor.track.timeline import GROWTH, SHRINKAGE, UNCHANGED, Timeline

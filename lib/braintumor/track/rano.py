@@ -30,7 +30,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from braintumor.nouns import AID, Assessment, Category, Confirmation
+from braintumor.domain import AID, Assessment, Category, Confirmation
 from braintumor.track.response import (
     SLACK,
     THRESHOLDS,

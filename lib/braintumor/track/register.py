@@ -18,10 +18,8 @@ from scipy import ndimage
 from scipy.linalg import expm, sqrtm
 from scipy.spatial.transform import Rotation
 
-from braintumor.case.grid import resample
-from braintumor.errors import RegistrationError
-from braintumor.geometry import Affine, Grid, bounding_box, canonical
-from braintumor.nouns import Image, Sequence, VisitAlignment
+from braintumor.domain import Affine, Grid, Image, RegistrationError, Sequence, VisitAlignment, bounding_box, canonical
+from braintumor.preprocess.grid import resample
 
 Field = npt.NDArray[np.float32]
 Points = npt.NDArray[np.float64]

@@ -12,17 +12,24 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from braintumor import case as case_stage
+from braintumor import preprocess as case_stage
 from braintumor import segment as segment_stage
 from braintumor import study as study_stage
-from braintumor.case import PrepareOptions
-from braintumor.errors import CorruptFileError
-from braintumor.files import write_nifti
-from braintumor.geometry import Grid
-from braintumor.labelled.truth import read_truth
-from braintumor.labels import NECROTIC_CORE
-from braintumor.nouns import Flag, Image, Results, Severity, Study
-from braintumor.outputs import appearing, check_output
+from braintumor.datasets.truth import read_truth
+from braintumor.domain import (
+    NECROTIC_CORE,
+    CorruptFileError,
+    Flag,
+    Grid,
+    Image,
+    Results,
+    Severity,
+    Study,
+    appearing,
+    check_output,
+    write_nifti,
+)
+from braintumor.preprocess import PrepareOptions
 from braintumor.report.trend import trend
 from braintumor.segment import on_grid
 from braintumor.segment.engines import AnyEngine

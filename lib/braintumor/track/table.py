@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from braintumor import __version__
-from braintumor.nouns import Estimate, Track, VisitAlignment
+from braintumor.domain import Estimate, Track, VisitAlignment
 from braintumor.track.change import Change
 from braintumor.track.rano import AID, Assessment
 from braintumor.track.timeline import Timeline

@@ -11,10 +11,20 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from braintumor.geometry import Grid, bounding_box
-from braintumor.labels import Region, region_mask
+from braintumor.domain import (
+    Estimate,
+    Flag,
+    Grid,
+    Image,
+    Region,
+    Sequence,
+    Severity,
+    Track,
+    VisitAlignment,
+    bounding_box,
+    region_mask,
+)
 from braintumor.measure import axial_diameters, slice_spacing_mm
-from braintumor.nouns import Estimate, Flag, Image, Sequence, Severity, Track, VisitAlignment
 from braintumor.report.findings import gather_flags
 from braintumor.track.change import Change, change_between, days_between, extent_of_resection, volume_of
 from braintumor.track.lesions import Instances, carried, find_instances, track

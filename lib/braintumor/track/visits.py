@@ -7,8 +7,18 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Protocol, TypeVar
 
-from braintumor.errors import MissingSequenceError, PatientMismatchError, VisitsError
-from braintumor.nouns import REFERENCE_ORDER, Case, Flag, Segmentation, Sequence, Severity, Study
+from braintumor.domain import (
+    REFERENCE_ORDER,
+    Case,
+    Flag,
+    MissingSequenceError,
+    PatientMismatchError,
+    Segmentation,
+    Sequence,
+    Severity,
+    Study,
+    VisitsError,
+)
 from braintumor.track.rano import Clinical
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from braintumor.nouns import Sequence
+from braintumor.domain import Sequence
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from braintumor.case.intensity import zscore
-from braintumor.labelled.lgg import LabelledSlices
-from braintumor.labels import OEDEMA, to_channels
-from braintumor.nouns import Case, Segmentation
+from braintumor.datasets.lgg import LabelledSlices
+from braintumor.domain import OEDEMA, Case, Segmentation, to_channels
+from braintumor.preprocess.intensity import zscore
 
 FRAME = (216, 184)
 """Height (posterior) and width (left) of stored slices in pixels of 1 mm; every adult brain fits."""

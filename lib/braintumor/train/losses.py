@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from braintumor.labels import Region, channels_of
+from braintumor.domain import Region, channels_of
 from braintumor.segment.network import Outputs
 
 EPSILON = 1.0

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from braintumor import case as case_stage
-from braintumor.errors import InputNotFoundError
-from braintumor.files import write_nifti
-from braintumor.labelled import LabelledCase, find_cases, read
-from braintumor.labelled.lgg import read_slices
-from braintumor.labelled.prepared import prepare
-from braintumor.labelled.truth import dice, read_truth
-from braintumor.labels import Region
+from braintumor import preprocess as case_stage
+from braintumor.datasets import LabelledCase, find_cases, read
+from braintumor.datasets.lgg import read_slices
+from braintumor.datasets.prepared import prepare
+from braintumor.datasets.truth import dice, read_truth
+from braintumor.domain import InputNotFoundError, Region, write_nifti
 from braintumor.segment import load_engine, on_grid, segment
 from braintumor.segment import weights as weights_store
 from braintumor.segment.network import NetworkConfig
@@ -37,11 +35,11 @@ class RunConfig:
     Attributes
     ----------
     volumes
-        Folder of labelled cases relative to the data folder, in any layout that `braintumor.labelled.find_cases` knows.
+        Folder of labelled cases relative to the data folder, in any layout that `braintumor.datasets.find_cases` knows.
     slices
         Folder of single labelled slices of further patients, or '' for none.
     partial
-        Folder of slices of which only the whole tumour is labelled (`braintumor.labelled.lgg`), or '' for none.
+        Folder of slices of which only the whole tumour is labelled (`braintumor.datasets.lgg`), or '' for none.
     splits
         Cases by fold: fold n, and whoever may be one of its patients, is never seen by the network trained for it. None for a
         configuration without a folds file: patients are dealt into `FOLDS` folds then.

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from braintumor.errors import InputNotFoundError
+from braintumor.domain import InputNotFoundError
 
 
 @dataclass(frozen=True, slots=True)

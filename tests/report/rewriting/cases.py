@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from braintumor.labels import Region
-from braintumor.nouns import (
+from braintumor.domain import (
     Action,
     Assessment,
     Author,
     Category,
+    Citation,
+    CitedSentence,
     Comparison,
     Confirmation,
+    Context,
     Diameters,
     Direction,
     Entry,
@@ -25,6 +27,7 @@ from braintumor.nouns import (
     Measurements,
     Patient,
     Provenance,
+    Region,
     RegionChange,
     RegionMeasurement,
     Report,
@@ -35,8 +38,8 @@ from braintumor.nouns import (
     Status,
     StudyReference,
     Technique,
+    Topic,
 )
-from braintumor.nouns.context import Citation, CitedSentence, Context, Topic
 from braintumor.report import write
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from braintumor.errors import LanguageModelError
+from braintumor.domain import LanguageModelError
 from braintumor.report.rewriting import EndpointModel, Message, endpoint
 from braintumor.report.rewriting.address import is_local, resolved
 from tests.report.rewriting.server import Raw, proper, serving

@@ -12,8 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from braintumor.errors import LanguageModelError
-from braintumor.nouns import Action, Origin, Section
+from braintumor.domain import Action, LanguageModelError, Origin, Section
 from braintumor.report.rewriting import Message, TransformersModel, rewrite
 from braintumor.report.rewriting.local import plain
 from tests.report.rewriting import cases

@@ -9,8 +9,7 @@ from datetime import datetime
 
 import pytest
 
-from braintumor.errors import FinalReportError, LanguageModelError, UnknownLanguageError
-from braintumor.nouns import Action, Line, Origin, Section
+from braintumor.domain import Action, FinalReportError, LanguageModelError, Line, Origin, Section, UnknownLanguageError
 from braintumor.report import dump
 from braintumor.report.editing import approved, edited
 from braintumor.report.rewriting import NEVER, VARIANTS, EndpointModel, endpoint, rewrite

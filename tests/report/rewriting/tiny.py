@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from braintumor.nouns import Findings
+from braintumor.domain import Findings
 from braintumor.report.language import speak, write
 from braintumor.report.rewriting.candidates import SECTIONS, candidates
 from braintumor.report.rewriting.local import hide_broken_torchvision

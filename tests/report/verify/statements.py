@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
-from braintumor.nouns import Findings, Section
+from braintumor.domain import Findings, Section
 from braintumor.report.statements import Argument, Quantity, Statement, Term, Verbatim, state
 from tests.reports import FACTORIES
 

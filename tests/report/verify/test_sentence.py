@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braintumor.nouns import Section
+from braintumor.domain import Section
 from braintumor.report.language import Language, speak
 from braintumor.report.statements import Quantity, Statement, Term, Verbatim
 from braintumor.report.verify import Kind, agrees_back, check

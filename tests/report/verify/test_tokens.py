@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from braintumor.errors import UnknownLanguageError
+from braintumor.domain import UnknownLanguageError
 from braintumor.report.language import Language, languages, speak
 from braintumor.report.verify.figures import slots
 from braintumor.report.verify.lexicon import expand, lexicon

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from braintumor.nouns import Line, Section
+from braintumor.domain import Line, Section
 from braintumor.report.language import speak, write
 from braintumor.report.statements import state
 from braintumor.report.verify import Kind, check_report, check_section

@@ -15,8 +15,7 @@ from babel.numbers import format_decimal
 from babel.units import format_unit
 from fluent.runtime import FluentBundle, FluentResource
 
-from braintumor.errors import UnknownLanguageError
-from braintumor.nouns import Findings, Line, Origin, ReportText, Section
+from braintumor.domain import Findings, Line, Origin, ReportText, Section, UnknownLanguageError
 from braintumor.report.statements import Argument, Quantity, Statement, Term, Verbatim, state
 
 FOLDER = Path(__file__).parent

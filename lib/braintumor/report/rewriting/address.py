@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 
-from braintumor.errors import LanguageModelError
+from braintumor.domain import LanguageModelError
 
 _LOCAL = tuple(
     map(ipaddress.ip_network, ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from braintumor.errors import LanguageModelError
+from braintumor.domain import LanguageModelError
 from braintumor.report.rewriting.answers import parse, single
 from braintumor.report.rewriting.model import LanguageModel
 from braintumor.report.rewriting.prompts import Question, Variant, messages

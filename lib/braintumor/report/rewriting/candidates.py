@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from braintumor.nouns import Findings, Line, Origin, ReportText, Section
+from braintumor.domain import Findings, Line, Origin, ReportText, Section
 from braintumor.report.statements import Statement, Verbatim, state
 
 SECTIONS = (Section.COMPARISON, Section.FINDINGS, Section.IMPRESSION)

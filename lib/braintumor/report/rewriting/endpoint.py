@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from braintumor.errors import LanguageModelError
+from braintumor.domain import LanguageModelError
 from braintumor.report.rewriting.address import resolved
 from braintumor.report.rewriting.model import Message
 from braintumor.report.rewriting.waiting import bounded

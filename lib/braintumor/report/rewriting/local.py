@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from braintumor.errors import LanguageModelError
+from braintumor.domain import LanguageModelError
 from braintumor.report.rewriting.model import Message
 from braintumor.report.rewriting.waiting import bounded
 

@@ -9,7 +9,7 @@ from functools import cache
 
 from babel import Locale
 
-from braintumor.nouns import Section
+from braintumor.domain import Section
 from braintumor.report.language import language_of, speak
 from braintumor.report.rewriting.model import Message
 from braintumor.report.statements import Argument, Quantity, Statement, Term

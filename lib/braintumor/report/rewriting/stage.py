@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
-from braintumor.errors import UnknownLanguageError
-from braintumor.nouns import Action, Entry, Line, Report, Section
+from braintumor.domain import Action, Entry, Line, Report, Section, UnknownLanguageError
 from braintumor.report.editing import reworded
 from braintumor.report.language import speak
 from braintumor.report.rewriting.answers import cleaned

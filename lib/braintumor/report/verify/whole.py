@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from braintumor.nouns import Findings, Line, ReportText, Section
+from braintumor.domain import Findings, Line, ReportText, Section
 from braintumor.report.statements import Statement, state
 from braintumor.report.verify.problems import Kind, Problem
 from braintumor.report.verify.sentence import check

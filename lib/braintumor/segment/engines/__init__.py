@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from braintumor.errors import EngineError
+from braintumor.domain import EngineError
 from braintumor.segment.engines.monai_bundle import MonaiBundleEngine, is_bundle
 from braintumor.segment.engines.nnunet import NnUNetEngine, is_nnunet
 from braintumor.segment.engines.openvino import OpenVinoEngine

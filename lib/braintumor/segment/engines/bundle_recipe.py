@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from braintumor.errors import EngineError, WeightsError
-from braintumor.labels import REGION_NAMES, Region
-from braintumor.nouns import Sequence
+from braintumor.domain import REGION_NAMES, EngineError, Region, Sequence, WeightsError
 
 METADATA = Path("configs") / "metadata.json"
 
@@ -98,7 +96,7 @@ def read_recipe(metadata: dict[str, Any], config: dict[str, Any], folder: Path) 
 
 
 def _sequences(named: dict[int, str], path: Path) -> tuple[Sequence, ...]:
-    from braintumor.labelled.description import Description
+    from braintumor.datasets.description import Description
 
     places = Description(path, named, {}).sequences()
     return tuple(sorted(places, key=lambda sequence: places[sequence]))
@@ -106,7 +104,7 @@ def _sequences(named: dict[int, str], path: Path) -> tuple[Sequence, ...]:
 
 def _answers(names: dict[int, str], path: Path) -> tuple[tuple[Region, ...], Mapping[int, int]]:
     """Regions in channel order, or the label of each class."""
-    from braintumor.labelled.meaning import from_names, plain
+    from braintumor.datasets.meaning import from_names, plain
 
     by_name = {plain(name): region for region, name in REGION_NAMES.items()}
     regions = [by_name.get(plain(names[number])) for number in sorted(names)]

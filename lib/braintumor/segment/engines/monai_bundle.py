@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from braintumor.errors import EngineError, MissingSequenceError, WeightsError
-from braintumor.nouns import Case
+from braintumor.domain import Case, EngineError, MissingSequenceError, WeightsError
 from braintumor.segment.engines.bundle_recipe import METADATA, READ_ONLY, REMEDY, read_json, read_recipe
 from braintumor.segment.engines.protocol import Identity, Probabilities, Progress, silent
 from braintumor.segment.engines.regions import from_classes, from_regions

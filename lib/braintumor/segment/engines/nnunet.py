@@ -13,9 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from braintumor.errors import BrainTumorError, EngineError, MissingSequenceError, WeightsError
-from braintumor.labels import Region
-from braintumor.nouns import Case, Sequence
+from braintumor.domain import BrainTumorError, Case, EngineError, MissingSequenceError, Region, Sequence, WeightsError
 from braintumor.segment.engines.protocol import Identity, Probabilities, Progress, silent
 from braintumor.segment.engines.regions import INNERMOST, from_classes, from_regions
 
@@ -97,7 +95,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _described(folder: Path) -> tuple[tuple[Sequence, ...], Mapping[int, int], tuple[Region, ...]]:
     """Sequences in channel order, what each label is, and the regions in output order (none for a model with labels)."""
-    from braintumor.labelled.description import describe
+    from braintumor.datasets.description import describe
 
     description = describe(folder)
     if description is None:
@@ -129,7 +127,7 @@ def _region_order(labels: Mapping[str, Any], order: list[int], meaning: Mapping[
 
 
 def _regions_of(value: int) -> frozenset[Region]:
-    from braintumor.labels import by_value
+    from braintumor.domain import by_value
 
     return by_value(value).regions
 

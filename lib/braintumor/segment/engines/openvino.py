@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from braintumor.errors import EngineError
+from braintumor.domain import EngineError
 from braintumor.segment.engines.protocol import Batch
 from braintumor.segment.engines.pytorch import WithSoftmax
 from braintumor.segment.weights import Model

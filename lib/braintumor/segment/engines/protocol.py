@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.nouns import Case
+from braintumor.domain import Case
 from braintumor.segment.weights import Model
 
 Batch = npt.NDArray[np.float32]
@@ -27,7 +27,7 @@ class Probabilities:
     Attributes
     ----------
     values
-        float32 (4, i, j, k), background first, then `braintumor.labels.LABELS`.
+        float32 (4, i, j, k), background first, then `braintumor.domain.LABELS`.
     box
         Where they belong on the case's grid.
     decided
@@ -65,7 +65,7 @@ class Engine(Protocol):
 
         Yields
         ------
-        (n, 4, h, w) float32: background, then `braintumor.labels.LABELS`; sums to 1 over axis 1.
+        (n, 4, h, w) float32: background, then `braintumor.domain.LABELS`; sums to 1 over axis 1.
         """
         ...
 

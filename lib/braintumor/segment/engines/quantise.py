@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.errors import EngineError, InputNotFoundError
-from braintumor.labels import Region, channels_of
-from braintumor.nouns import Case
+from braintumor.domain import Case, EngineError, InputNotFoundError, Region, channels_of
 from braintumor.segment.engines.openvino import convert, runtime
 from braintumor.segment.engines.protocol import Batch
 from braintumor.segment.predict import single_slices

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.labels import ENHANCING, LABELS, NECROTIC_CORE, OEDEMA, Region, by_value
+from braintumor.domain import ENHANCING, LABELS, NECROTIC_CORE, OEDEMA, Region, by_value
 from braintumor.segment.engines.protocol import Probabilities
 
 Floats = npt.NDArray[np.float32]
@@ -47,7 +47,7 @@ def from_classes(shares: Floats, meaning: Mapping[int, int]) -> Probabilities:
     shares
         float32 (classes, i, j, k) on a whole grid, sums to 1 over axis 0.
     meaning
-        Class -> value of `braintumor.labels.LABELS`, or 0 for background.
+        Class -> value of `braintumor.domain.LABELS`, or 0 for background.
     """
     values = np.zeros((len(LABELS) + 1, *shares.shape[1:]), np.float32)
     for number, share in enumerate(shares):

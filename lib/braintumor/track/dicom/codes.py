@@ -6,10 +6,9 @@ from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code as DicomCode
 
-from braintumor.labels import Code
-from braintumor.nouns import LesionState
-from braintumor.results.common import PRODUCT
-from braintumor.results.sr import SCHEME
+from braintumor.domain import Code, LesionState
+from braintumor.export.common import PRODUCT
+from braintumor.export.sr import SCHEME
 from braintumor.track.change import NO_CHANGE
 from braintumor.track.timeline import GROWTH, SHRINKAGE, UNCHANGED
 

@@ -11,8 +11,8 @@ from datetime import datetime
 
 from pydicom.dataset import Dataset
 
-from braintumor.nouns import Sequence, Series, Study, VisitAlignment
-from braintumor.results.common import ResultContext, read_header, references
+from braintumor.domain import Sequence, Series, Study, VisitAlignment
+from braintumor.export.common import ResultContext, read_header, references
 from braintumor.track.table import as_dict
 from braintumor.track.timeline import Timeline
 from braintumor.track.visits import Visit
@@ -65,7 +65,7 @@ def reference_header(study: Study, context: ResultContext) -> Dataset:
     Raises
     ------
     InputNotFoundError, CorruptFileError
-        See `braintumor.results.common.read_header`.
+        See `braintumor.export.common.read_header`.
     """
     header = read_header(study, study.reference)
     if not header.get("FrameOfReferenceUID"):  # lost by some anonymisers

@@ -13,10 +13,9 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import MRImageStorage
 from pydicom.valuerep import DA, DSfloat
 
-from braintumor.case.grid import resample
-from braintumor.geometry import Affine, Grid
-from braintumor.nouns import Sequence, Series
-from braintumor.results.common import identity, read_header, stamp
+from braintumor.domain import Affine, Grid, Sequence, Series
+from braintumor.export.common import identity, read_header, stamp
+from braintumor.preprocess.grid import resample
 from braintumor.study.classify import REGISTERED_PRIOR
 from braintumor.study.facts import facts_of
 from braintumor.track.dicom.common import Prior, TrackContext, other_study, reference_header

@@ -12,8 +12,8 @@ from pydicom.sr.coding import Code as DicomCode
 from pydicom.uid import SpatialRegistrationStorage
 from pydicom.valuerep import DSfloat
 
-from braintumor.geometry import Affine
-from braintumor.results.common import identity, read_header, references, stamp
+from braintumor.domain import Affine
+from braintumor.export.common import identity, read_header, references, stamp
 from braintumor.track.dicom.common import Prior, TrackContext, other_study, reference_header, series_reference
 from braintumor.track.timeline import Timeline
 

@@ -25,11 +25,10 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code as DicomCode
 
-from braintumor import labels
-from braintumor.labels import Code, Region
-from braintumor.nouns import Appearance, Estimate, LesionState, Track
-from braintumor.results.common import PRODUCT, dicom_code, nameless, read_header, stamp
-from braintumor.results.sr import MILLILITRE, MR_BRAIN, RANO, VOLUME, Group, algorithm_parameters, comments, observing_device
+from braintumor.domain import Appearance, Code, Estimate, LesionState, Region, Track
+from braintumor.domain import regions as labels
+from braintumor.export.common import PRODUCT, dicom_code, nameless, read_header, stamp
+from braintumor.export.sr import MILLILITRE, MR_BRAIN, RANO, VOLUME, Group, algorithm_parameters, comments, observing_device
 from braintumor.track.change import Change, change_between, days_between
 from braintumor.track.dicom.codes import (
     CHANGE_CATEGORY,

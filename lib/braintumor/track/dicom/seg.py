@@ -13,12 +13,10 @@ import numpy.typing as npt
 from highdicom.seg import SegmentAlgorithmTypeValues, SegmentationTypeValues, SegmentDescription
 from pydicom.sr.codedict import codes
 
-from braintumor.case.grid import resample
-from braintumor.geometry import Grid
-from braintumor.labels import ANATOMIC_REGION, REGION_CODES, SEGMENT_CATEGORY, Code, Region
-from braintumor.nouns import Image, Track
-from braintumor.results.common import PRODUCT, dicom_code, stamp
-from braintumor.results.seg import ABSENT, name_dimensions, sources_of
+from braintumor.domain import ANATOMIC_REGION, REGION_CODES, SEGMENT_CATEGORY, Code, Grid, Image, Region, Track
+from braintumor.export.common import PRODUCT, dicom_code, stamp
+from braintumor.export.seg import ABSENT, name_dimensions, sources_of
+from braintumor.preprocess.grid import resample
 from braintumor.track.dicom.codes import CHANGE_CATEGORY, CHANGE_CODES, OUR_SCHEME
 from braintumor.track.dicom.common import TrackContext, reference_header
 from braintumor.track.lesions import find_instances
@@ -115,7 +113,7 @@ def _made(
         segmentation_type=SegmentationTypeValues.BINARY,
         segment_descriptions=[_description(n, s, timeline, context) for n, s in enumerate(segments, start=1)],
         plane_positions=positions,
-        omit_empty_frames=False,  # as `braintumor.results.seg.make_seg`, for the same viewers
+        omit_empty_frames=False,  # as `braintumor.export.seg.make_seg`, for the same viewers
         content_label=f"TUMOUR_{kind.upper()}",
         content_description=description,
         coding_schemes=[OUR_SCHEME],
@@ -151,7 +149,7 @@ def _description(number: int, segment: _Segment, timeline: Timeline, context: Tr
     """One item of the Segment Sequence (PS3.3 C.8.20.4).
 
     Its algorithm is this package's, also where a person drew the masks: what is a lesion of its own, and what changed, was
-    computed from them. Archives' label lists tell a person's label by this (`braintumor.store`).
+    computed from them. Archives' label lists tell a person's label by this (`braintumor.archive`).
     """
     authors = [visit.segmentation.author for visit in timeline.visits[-2:]]
     by = {name: "person" if a.kind == "human" else a.name for name, a in zip(("before", "now"), authors, strict=True)}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from braintumor.nouns import Flag, Severity, Study
-from braintumor.results.common import save
+from braintumor.domain import Flag, Severity, Study
+from braintumor.export.common import save
 from braintumor.track.dicom.common import Prior, TrackContext
 from braintumor.track.dicom.prior import make_prior_series
 from braintumor.track.dicom.registration import make_registration

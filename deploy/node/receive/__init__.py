@@ -1,5 +1,0 @@
-"""The doors through which instances come (DICOM, STOW-RS, a folder): each keeps an instance before it answers its sender."""
-
-from deploy.node.receive.inlets import Inlets
-
-__all__ = ["Inlets"]

@@ -1,6 +1,0 @@
-"""What a patient's notes say: read, searched by topic, and quoted word for word, in the memory of one request."""
-
-from braintumor.context.options import ContextOptions, Limits
-from braintumor.context.summary import summarise
-
-__all__ = ["ContextOptions", "Limits", "summarise"]

@@ -1,0 +1,6 @@
+"""The stage that writes: DICOM SEG, SR, SC and PDF, NIfTI, surfaces and the manifest."""
+
+from braintumor.export.seg import SegKind, read_seg
+from braintumor.export.writing import WriteOptions, write
+
+__all__ = ["SegKind", "WriteOptions", "read_seg", "write"]

@@ -1,0 +1,5 @@
+"""The doors through which instances come (DICOM, STOW-RS, a folder): each keeps an instance before it answers its sender."""
+
+from braintumor.node.receive.inlets import Inlets
+
+__all__ = ["Inlets"]

@@ -1,6 +1,0 @@
-"""The stage that writes: DICOM SEG, SR, SC and PDF, NIfTI, surfaces and the manifest."""
-
-from braintumor.results.seg import SegKind, read_seg
-from braintumor.results.writing import WriteOptions, write
-
-__all__ = ["SegKind", "WriteOptions", "read_seg", "write"]
