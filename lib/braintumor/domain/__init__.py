@@ -253,6 +253,7 @@ __all__ = [
     "explained",
     "from_channels",
     "grid_from_dicom",
+    "problem",
     "read_only",
     "region_colour",
     "region_mask",
