@@ -37,6 +37,7 @@ test: $(VENV)/.installed lint  ## Lint, type-check and run every test with cover
 lint: $(VENV)/.installed  ## Style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 
 map: $(VENV)/.installed  ## Build the MAP image with docker, podman or buildah
