@@ -1,4 +1,4 @@
-"""Which series of a study count, and when it is complete: it was quiet, as many instances as agreed came, or its sender said."""
+"""Which series of a study count, and when it is complete: quiet for long, as many as agreed, or its sender said so."""
 
 from __future__ import annotations
 
