@@ -15,9 +15,8 @@ from braintumor.report.editing import amended, edited
 from braintumor.report.versions import ReportFolder, packed
 from braintumor.signing import SigningKeyError, verify
 from braintumor.signing.chain import check
-from braintumor.signing.signer import made
 from tests.reports import grown
-from tests.signing.identities import AT, LAST, make_test_identity
+from tests.signing.identities import AT, LAST, made, make_test_identity
 
 
 def flipped(data, at=2000):

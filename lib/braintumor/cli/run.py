@@ -11,7 +11,7 @@ from rich.table import Table
 
 from braintumor import pipeline
 from braintumor.cli import console
-from braintumor.domain import ABHA, REGION_NAMES, Identifier, Region, Results, Sequence, errors
+from braintumor.domain import REGION_NAMES, Identifier, Region, Results, Sequence, abha_identifier, errors
 from braintumor.export import WriteOptions
 from braintumor.preprocess import BIAS_CHOICES, PrepareOptions
 from braintumor.report import LANGUAGES
@@ -130,13 +130,10 @@ def _languages(words: str) -> tuple[str, ...]:
 
 
 def _abha(number: str) -> tuple[Identifier, ...]:
-    """ABHA: 14 digits, usually written 12-3456-7890-1234 (National Health Authority, India)."""
-    digits = number.replace("-", "").replace(" ", "")
-    if not number:
-        return ()
-    if len(digits) != 14 or not digits.isdigit():
-        raise typer.BadParameter("an ABHA number has 14 digits", param_hint="--abha")
-    return (Identifier(ABHA, f"{digits[:2]}-{digits[2:6]}-{digits[6:10]}-{digits[10:]}"),)
+    try:
+        return (abha_identifier(number),) if number else ()
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--abha") from None
 
 
 def show(results: Results) -> None:

@@ -49,6 +49,7 @@ from braintumor.domain.errors import (
     VisitsError,
     WeightsError,
     exit_codes,
+    problem,
 )
 from braintumor.domain.files import files_below, sync_folder, write_bytes, write_json, write_nifti
 from braintumor.domain.findings import (
@@ -100,6 +101,7 @@ from braintumor.domain.report import (
     StoredInstance,
     StoredSeries,
     StudyReference,
+    abha_identifier,
 )
 from braintumor.domain.result import Diameters, Lesion, Measurements, RegionMeasurement, Results
 from braintumor.domain.study import (
@@ -243,6 +245,7 @@ __all__ = [
     "VisitsError",
     "Voxels",
     "WeightsError",
+    "abha_identifier",
     "appearing",
     "bounding_box",
     "by_value",

@@ -110,6 +110,20 @@ class Identifier:
     value: str = field(repr=False)
 
 
+def abha_identifier(number: str) -> Identifier:
+    """The identifier of an ABHA number: 14 digits, written 12-3456-7890-1234 (National Health Authority, India).
+
+    Raises
+    ------
+    ValueError
+        If it has not 14 digits, blanks and hyphens between them left aside.
+    """
+    digits = number.replace("-", "").replace(" ", "")
+    if len(digits) != 14 or not (digits.isascii() and digits.isdigit()):
+        raise ValueError("an ABHA number has 14 digits")
+    return Identifier(ABHA, f"{digits[:2]}-{digits[2:6]}-{digits[6:10]}-{digits[10:]}")
+
+
 @dataclass(frozen=True, slots=True)
 class KeyImage:
     """A picture of the report; `file` is its name beside the report, `sha256` that of the PNG."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -11,11 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from braintumor.domain import Citation, CitedSentence, Context, Flag, Patient, Severity, Topic
-from braintumor.notes import embedding, finding, reading
+from braintumor.notes import embedding, reading
 from braintumor.notes.identity import Whose, whose
 from braintumor.notes.index import Entry, Index
 from braintumor.notes.notices import Notices
-from braintumor.notes.options import ContextOptions
 from braintumor.notes.topics import FORMS, LETTERHEADS, RELATIVES, SUBJECTS, Subject
 
 THRESHOLD = 0.55
@@ -24,6 +24,27 @@ THRESHOLD = 0.55
 _KEYWORD, _SECOND_KEYWORD, _HEADING = 0.4, 0.05, 0.5
 _UNREADABLE, _FEW_WORDS = 0.2, 4
 """What a keyword counts more where the model sees little: in another language, and in so few words. It then passes alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextOptions:
+    """How notes are read and summarised.
+
+    Attributes
+    ----------
+    patient
+        Whose notes they should be, as DICOM has it; empty fields are not compared. None: nothing is compared.
+    per_topic
+        At most so many sentences of each topic.
+    """
+
+    patient: Patient | None = None
+    per_topic: int = 6
+    limits: reading.Limits = field(default_factory=reading.Limits)
+
+    def __post_init__(self) -> None:
+        if self.per_topic < 1:
+            raise ValueError(f"per_topic must be 1 or more, not {self.per_topic}")
 
 
 def summarise(notes: Sequence[Path] | Path, *, options: ContextOptions | None = None) -> Context:
@@ -47,7 +68,7 @@ def summarise(notes: Sequence[Path] | Path, *, options: ContextOptions | None = 
     """
     options = options or ContextOptions()
     notices = Notices()
-    found = finding.find(notes, notices)
+    found = reading.find(notes, notices)
     encoder = embedding.load()
     with Index(encoder, options.limits.sentences) as index:
         documents = [d for d in reading.read(found, options.limits, notices) if _is_ours(d, options.patient, notices)]

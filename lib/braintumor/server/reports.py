@@ -25,7 +25,7 @@ from braintumor.domain import (
 )
 from braintumor.export.common import ResultContext
 from braintumor.export.reporting import Sources, encapsulated, write_final, write_report
-from braintumor.notes.finding import SUFFIXES
+from braintumor.notes.reading import SUFFIXES
 from braintumor.report import editing
 from braintumor.report.versions import ReportFolder
 from braintumor.server.jobs import Job, Jobs, Progress

@@ -7,7 +7,7 @@ from typing import Any
 
 from braintumor.domain import FhirError
 from braintumor.fhir import FhirClient
-from braintumor.fhir.compare import key_of
+from braintumor.fhir.parts import key_of
 from braintumor.node.deliver.faults import Fault, OutletError
 from braintumor.node.deliver.outlet import Confirmation
 from braintumor.node.deliver.parcel import Item, Parcel
