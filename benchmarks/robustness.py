@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from braintumor.datasets.truth import dice
-from braintumor.domain import Case, Region, Segmentation, Sequence
+from braintumor.domain import Case, MRSequence, Region, Segmentation
 from braintumor.evaluate import perturb
-from braintumor.segment import Engine, load_engine, segment
+from braintumor.segment import Engine, load_engine, segment_case
 from braintumor.train.data import load_case
 
 Change = Callable[[Case], Case]
@@ -34,20 +34,20 @@ CHANGES: dict[str, Change] = {
     **{f"FLAIR shifted {m} mm": lambda case, m=m: perturb.misregistered(case, m) for m in (1, 2)},
 }
 
-CHOICES = [chosen for count in range(len(Sequence), 0, -1) for chosen in combinations(Sequence, count)]
+CHOICES = [chosen for count in range(len(MRSequence), 0, -1) for chosen in combinations(MRSequence, count)]
 """The 15 non-empty choices of four sequences."""
 
 
 def _changes() -> dict[str, Change]:
     changes = dict(CHANGES)
     for chosen in CHOICES[1:]:
-        missing = tuple(s for s in Sequence if s not in chosen)
+        missing = tuple(s for s in MRSequence if s not in chosen)
         changes["only " + " ".join(s.title for s in chosen)] = lambda case, missing=missing: perturb.without(case, *missing)
     return changes
 
 
 def _scores(case: Case, truth: Segmentation, change: Change, engine: Engine) -> list[float]:
-    found = segment(change(case), engine)
+    found = segment_case(change(case), engine)
     if change is perturb.mirrored:
         found = replace(found, mask=found.mask[::-1], uncertainty=None)
     values = [dice(found, truth, region) for region in Region]

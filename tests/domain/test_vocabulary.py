@@ -11,10 +11,10 @@ from braintumor.domain import (
     GeometryError,
     Grid,
     Image,
+    MRSequence,
     Patient,
     Region,
     Segmentation,
-    Sequence,
     Study,
     errors,
 )
@@ -86,13 +86,13 @@ def test_images_and_masks_cannot_be_changed_or_be_wrong():
 
 
 def test_the_reference_is_t1ce_or_the_next_best():
-    series = {Sequence.T1: "t1", Sequence.T2: "t2"}
+    series = {MRSequence.T1: "t1", MRSequence.T2: "t2"}
     study = Study("1", "nifti", Patient(), None, series)
     assert study.reference == "t2"
-    assert study.reference_sequence is Sequence.T2
+    assert study.reference_sequence is MRSequence.T2
     with pytest.raises(ValueError, match="without series"):
         _ = Study("1", "nifti", Patient(), None, {}).reference
 
 
 def test_sequences_are_titled_as_radiologists_write_them():
-    assert Sequence.T1CE.title == "T1ce"
+    assert MRSequence.T1CE.title == "T1ce"

@@ -29,7 +29,7 @@ _RETRAINED = re.compile(r"\+r(?P<number>\d+)$")
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class ModelVersion:
     """One model that can be served.
 
     Attributes
@@ -79,7 +79,7 @@ class Registry:
         self.shipped = shipped or default_folder()
         self._verified: dict[tuple[str, int, int], str] = {}
 
-    def current(self) -> Version:
+    def current(self) -> ModelVersion:
         """The version served now.
 
         If the pointer is damaged or gone although versions were published, or what it names is damaged, it is the shipped
@@ -103,7 +103,7 @@ class Registry:
         message = f"The shipped model {shipped.version} is served instead of the one chosen: {problem}. Choose a version again."
         return replace(shipped, flags=(Flag("served-model-fallback", Severity.SERIOUS, message),))
 
-    def versions(self) -> tuple[Version, ...]:
+    def versions(self) -> tuple[ModelVersion, ...]:
         """The shipped model first, then the retrained ones in the order they were made; damaged ones are left out."""
         found = []
         for name in sorted(self._names(), key=_number):
@@ -113,7 +113,7 @@ class Registry:
                 continue
         return (self._shipped(), *found)
 
-    def get(self, version: str) -> Version:
+    def get(self, version: str) -> ModelVersion:
         """The version of that name.
 
         Raises
@@ -126,7 +126,7 @@ class Registry:
         shipped = self._shipped()
         return shipped if version == shipped.version else self._published(version)
 
-    def publish(self, candidate: Path, evidence: Mapping[str, Any], *, instead_of: str | None = None) -> Version:
+    def publish(self, candidate: Path, evidence: Mapping[str, Any], *, instead_of: str | None = None) -> ModelVersion:
         """Add a model folder as the next version and serve it.
 
         Killed at any moment, the version served is the old one or the new one, and a version is listed only when complete.
@@ -165,7 +165,7 @@ class Registry:
             self._point(twin.version)
             return twin
 
-    def serve(self, version: str) -> Version:
+    def serve(self, version: str) -> ModelVersion:
         """Serve that version from now on: roll back or forward.
 
         Raises
@@ -186,20 +186,20 @@ class Registry:
         place = self.folder / _VERSIONS
         return [p.name for p in place.glob("[!.]*") if _RETRAINED.search(p.name) and p.is_dir()]
 
-    def _shipped(self) -> Version:
+    def _shipped(self) -> ModelVersion:
         metadata = _json(self.shipped / _METADATA)
         checksum = self._verify(self.shipped, str(metadata.get("checksum_sha256", "")))
         made = datetime.fromtimestamp((self.shipped / _WEIGHTS).stat().st_mtime, UTC)
-        return Version(str(metadata.get("version", "0")), self.shipped, checksum, made)
+        return ModelVersion(str(metadata.get("version", "0")), self.shipped, checksum, made)
 
-    def _published(self, name: str) -> Version:
+    def _published(self, name: str) -> ModelVersion:
         if name not in self._names():
             raise UnknownVersionError(f"There is no model version {name}", remedy="Choose one of the versions listed")
         folder = self.folder / _VERSIONS / name
         facts = _json(folder / _FACTS)
         try:
             made = datetime.fromisoformat(facts["made"])
-            version = Version(name, folder, str(facts["checksum"]), made, facts["parent"], facts["evidence"])
+            version = ModelVersion(name, folder, str(facts["checksum"]), made, facts["parent"], facts["evidence"])
         except (KeyError, ValueError, TypeError) as error:
             raise _damaged(folder / _FACTS) from error
         self._verify(folder, version.checksum)
@@ -241,7 +241,7 @@ class Registry:
         except (OSError, ValueError, KeyError, TypeError):
             return 0
 
-    def _add(self, candidate: Path, checksum: str, parent: Version, evidence: dict[str, Any]) -> Version:
+    def _add(self, candidate: Path, checksum: str, parent: ModelVersion, evidence: dict[str, Any]) -> ModelVersion:
         number = 1 + max([_number(name) for name in self._names()] + [self._last()])
         base = _RETRAINED.sub("", self._shipped().version)
         name = f"{base}+r{number}"
@@ -263,7 +263,7 @@ class Registry:
             sync_folder(incoming)
             incoming.replace(place / name)
             sync_folder(place)
-        return Version(name, place / name, checksum, made, parent.version, evidence)
+        return ModelVersion(name, place / name, checksum, made, parent.version, evidence)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -288,7 +288,7 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _is_twin(version: Version, current: Version) -> bool:
+def _is_twin(version: ModelVersion, current: ModelVersion) -> bool:
     """Whether a version with the same weights is the outcome of the same publishing: on top of, or already, what is served."""
     return current.version in (version.version, version.parent)
 

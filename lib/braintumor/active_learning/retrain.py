@@ -15,11 +15,11 @@ from typing import Any
 import torch
 
 from braintumor.active_learning.examples import prepare, read_example, read_identity, write_example
-from braintumor.active_learning.gate import Row, Verdict, mean, measure_all
+from braintumor.active_learning.gate import GateVerdict, Row, mean, measure_all
 from braintumor.active_learning.heldout import divide
-from braintumor.active_learning.job import Job, Reporter, Source, Status, alone, read_job
+from braintumor.active_learning.job import Reporter, RetrainJob, RetrainStatus, Source, alone, read_job
 from braintumor.active_learning.mixture import Replay, mixture, on_disk
-from braintumor.active_learning.registry import Registry, Version
+from braintumor.active_learning.registry import ModelVersion, Registry
 from braintumor.domain import BrainTumorError, BusyError, InputNotFoundError, NoLabelsError, OutputError, Region, write_json
 from braintumor.segment import load_engine, weights
 from braintumor.train.data import Slices, from_slice_files
@@ -30,7 +30,7 @@ NO_REPLAY = "No old cases were replayed (the replay folder is empty): the model 
 Stop = Callable[[], bool]
 
 
-def run(folder: Path, stop: Stop = lambda: False) -> Status:
+def run(folder: Path, stop: Stop = lambda: False) -> RetrainStatus:
     """Do the job of a folder, or go on with it, and return its last status; what is served changes only by a verdict.
 
     Parameters
@@ -95,11 +95,11 @@ class _Cases:
 class _Run:
     """The parts of one run, in order."""
 
-    def __init__(self, job: Job, folder: Path, reporter: Reporter, stop: Stop) -> None:
+    def __init__(self, job: RetrainJob, folder: Path, reporter: Reporter, stop: Stop) -> None:
         self.job, self.folder, self.reporter, self.stop = job, folder, reporter, stop
         self.registry = Registry(self._place(job.registry), self._place(job.shipped) if job.shipped else None)
 
-    def verdict(self) -> Verdict:
+    def verdict(self) -> GateVerdict:
         with _disk(self.folder):
             parent = self._parent()
             cases = self._cases()
@@ -113,7 +113,7 @@ class _Run:
         if self.stop():
             raise StoppedError
 
-    def _parent(self) -> Version:
+    def _parent(self) -> ModelVersion:
         """The version this job starts from: the one served when it began, also if it goes on after a crash."""
         plan = self.folder / "plan.json"
         if plan.exists():
@@ -173,7 +173,7 @@ class _Run:
             write_example(prepare(source.name, source.patient, self._place(source.study), label, source.series), path)
         return path
 
-    def _train(self, parent: Version, cases: _Cases) -> Path:
+    def _train(self, parent: ModelVersion, cases: _Cases) -> Path:
         """Train from the parent's weights; returns the candidate's model folder."""
         started = weights.load(parent.folder)
         patients = self._mixture(cases)
@@ -208,7 +208,7 @@ class _Run:
             self.reporter.note(NO_REPLAY)
         return mixture(new, [*whole, *single], self.job.replay_share)
 
-    def _judge(self, candidate: Path, cases: _Cases) -> Verdict:
+    def _judge(self, candidate: Path, cases: _Cases) -> GateVerdict:
         """Measure both models on the held-out cases and let the gate decide."""
         checksum = weights.load(candidate).checksum
         after = self._measured(candidate, checksum, cases.heldout)
@@ -219,7 +219,7 @@ class _Run:
             before = self._measured(served.folder, served.checksum, cases.heldout)
             refusal = self.job.gate.refusal(before, after)
             reason = refusal or "Published: not worse on held-out patients than the model before"
-            verdict = Verdict(before, after, refusal is None, reason, None, served.version, len(cases.heldout))
+            verdict = GateVerdict(before, after, refusal is None, reason, None, served.version, len(cases.heldout))
             if refusal is not None:
                 return verdict
             self._check()
@@ -247,13 +247,13 @@ class _Run:
         return found
 
 
-def polite(job: Job) -> None:
+def polite(job: RetrainJob) -> None:
     """Make this process step back for others, as the job says."""
     os.nice(job.nice)
     torch.set_num_threads(max(1, job.threads))
 
 
-def facts_of(status: Status) -> dict[str, Any]:
+def facts_of(status: RetrainStatus) -> dict[str, Any]:
     """One line for a log."""
     published = status.verdict.published if status.verdict else None
     return {"state": status.state, "stage": status.stage, "step": status.step, "published": published}

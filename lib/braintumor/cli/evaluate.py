@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from braintumor.cli import console
-from braintumor.domain import REGION_NAMES, Region, Sequence
+from braintumor.domain import REGION_NAMES, MRSequence, Region
 from braintumor.segment import ENGINES
 
 if TYPE_CHECKING:
@@ -140,12 +140,12 @@ def _check(paths: list[Path], empty: str, model: Path | None, network_options: b
         raise typer.BadParameter(f"choose one of {', '.join(EmptyPolicy)}", param_hint="--empty")
 
 
-def _sequences(names: str) -> tuple[Sequence, ...]:
-    known = {sequence.title.lower(): sequence for sequence in Sequence}
+def _sequences(names: str) -> tuple[MRSequence, ...]:
+    known = {sequence.title.lower(): sequence for sequence in MRSequence}
     wanted = [name.strip().lower() for name in names.split(",") if name.strip()]
     strange = [name for name in wanted if name not in known]
     if strange:
-        choices = ", ".join(sequence.title for sequence in Sequence)
+        choices = ", ".join(sequence.title for sequence in MRSequence)
         raise typer.BadParameter(f"'{strange[0]}' is none of {choices}", param_hint="--sequences")
     return tuple(known[name] for name in wanted)
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from braintumor import pipeline
 from braintumor.cli import console
-from braintumor.domain import REGION_NAMES, Identifier, Region, Results, Sequence, abha_identifier, errors
+from braintumor.domain import REGION_NAMES, Identifier, MRSequence, Region, Results, abha_identifier, errors
 from braintumor.export import WriteOptions
 from braintumor.preprocess import BIAS_CHOICES, PrepareOptions
 from braintumor.report import LANGUAGES
@@ -33,9 +33,9 @@ Named = Annotated[
 ]
 
 
-def overrides(t1: str | None, t1ce: str | None, t2: str | None, flair: str | None) -> dict[Sequence, str]:
+def overrides(t1: str | None, t1ce: str | None, t2: str | None, flair: str | None) -> dict[MRSequence, str]:
     """The --t1 … --flair options as the reader wants them."""
-    named = {Sequence.T1: t1, Sequence.T1CE: t1ce, Sequence.T2: t2, Sequence.FLAIR: flair}
+    named = {MRSequence.T1: t1, MRSequence.T1CE: t1ce, MRSequence.T2: t2, MRSequence.FLAIR: flair}
     return {sequence: uid for sequence, uid in named.items() if uid}
 
 

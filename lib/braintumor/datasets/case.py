@@ -23,10 +23,10 @@ from braintumor.domain import (
     Evidence,
     Flag,
     Grid,
+    MRSequence,
     Patient,
     Region,
     Segmentation,
-    Sequence,
     Series,
     Study,
 )
@@ -55,7 +55,7 @@ class LabelledCase:
     name
         What the data set calls this visit; unique in it.
     volumes
-        In `Sequence` order; only those present.
+        In `MRSequence` order; only those present.
     truth
         The mask's file.
     meaning
@@ -64,13 +64,13 @@ class LabelledCase:
 
     patient: str
     name: str
-    volumes: Mapping[Sequence, Volume]
+    volumes: Mapping[MRSequence, Volume]
     truth: Path
     meaning: Meaning
 
     def __post_init__(self) -> None:
         refuse_missing(self.volumes, MINIMUM)
-        ordered = {sequence: self.volumes[sequence] for sequence in Sequence if sequence in self.volumes}
+        ordered = {sequence: self.volumes[sequence] for sequence in MRSequence if sequence in self.volumes}
         object.__setattr__(self, "volumes", MappingProxyType(ordered))
 
     @property
@@ -99,9 +99,9 @@ def read(case: LabelledCase) -> tuple[Study, Segmentation]:
     Raises
     ------
     CorruptFileError, GeometryError, UnusableImageError
-        As `braintumor.study.read`; also if the mask cannot be read or holds values without a meaning.
+        As `braintumor.study.read_study`; also if the mask cannot be read or holds values without a meaning.
     """
-    series: dict[Sequence, Series] = {}
+    series: dict[MRSequence, Series] = {}
     flags: list[Flag] = []
     with _three_dimensional(case) as files:
         for sequence, path in files.items():
@@ -141,7 +141,7 @@ def read_mask(path: Path, drawn_on: Grid, meaning: Meaning) -> Segmentation:
 
 
 @contextmanager
-def _three_dimensional(case: LabelledCase) -> Iterator[dict[Sequence, Path]]:
+def _three_dimensional(case: LabelledCase) -> Iterator[dict[MRSequence, Path]]:
     """One file per sequence; volumes of a four-dimensional file are written out for the time of reading."""
     files = {sequence: volume.path for sequence, volume in case.volumes.items() if volume.index is None}
     packed = {sequence: volume for sequence, volume in case.volumes.items() if volume.index is not None}

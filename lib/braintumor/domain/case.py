@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from braintumor.domain.geometry import Affine, Grid
 from braintumor.domain.regions import LABELS, Region, region_mask
-from braintumor.domain.study import Flag, Sequence, Voxels, read_only
+from braintumor.domain.study import Flag, MRSequence, Voxels, read_only
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class Case:
     grid
         Close to LPS axis order; about 1 mm in plane, slices 1..5 mm.
     channels
-        float32 (4, i, j, k) in `Sequence` order, z-scored inside `brain`, 0 outside and for missing sequences.
+        float32 (4, i, j, k) in `MRSequence` order, z-scored inside `brain`, 0 outside and for missing sequences.
     display
         The same sequences before z-scoring, for pictures; only those present.
     brain
@@ -63,10 +63,10 @@ class Case:
     case_id: str
     grid: Grid
     channels: Voxels
-    display: Mapping[Sequence, Voxels]
+    display: Mapping[MRSequence, Voxels]
     brain: Voxels
-    present: tuple[Sequence, ...]
-    alignment: Mapping[Sequence, Alignment]
+    present: tuple[MRSequence, ...]
+    alignment: Mapping[MRSequence, Alignment]
     steps: tuple[str, ...] = ()
     flags: tuple[Flag, ...] = ()
 

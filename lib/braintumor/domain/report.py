@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from braintumor.domain.findings import Findings
-from braintumor.domain.study import Patient, Sequence
+from braintumor.domain.study import MRSequence, Patient
 
 
 class Section(StrEnum):
@@ -81,7 +81,7 @@ class StoredSeries:
     uid: str
     modality: str
     description: str
-    sequence: Sequence | None
+    sequence: MRSequence | None
     instances: tuple[StoredInstance, ...]
 
 

@@ -48,7 +48,7 @@ _PER_CASE = ("dice", "hd95", "surface_dice_1mm", "lesion_dice", "volume_error_ml
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class EvaluationFacts:
     """What the page says about itself.
 
     Attributes
@@ -74,7 +74,9 @@ class Facts:
     notes: tuple[str, ...] = ()
 
 
-def page(facts: Facts, results: Sequence[CaseResult], pooled: Mapping[Region, Reliability], worst: Image.Image | None) -> str:
+def page(
+    facts: EvaluationFacts, results: Sequence[CaseResult], pooled: Mapping[Region, Reliability], worst: Image.Image | None
+) -> str:
     """The whole report."""
     table = summarise(results)
     title = f"{facts.predictions} against {facts.truth}"

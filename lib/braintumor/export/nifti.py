@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.filebasedimages import ImageFileError
 
-from braintumor.domain import LABELS, LPS_FROM_RAS, Grid, Provenance, Segmentation, Sequence, Series, Study
+from braintumor.domain import LABELS, LPS_FROM_RAS, Grid, MRSequence, Provenance, Segmentation, Series, Study
 
 BIDS_VERSION = "1.10.0"
 _SCANNER_SPACE = 1  # NIFTI_XFORM_SCANNER_ANAT of nifti1.h
@@ -25,7 +25,7 @@ _PLACEMENT = (*_FORMS, "sform_code", "srow_x", "srow_y", "srow_z")
 def write_nifti(
     study: Study,
     case: Segmentation,
-    per_series: Mapping[Sequence, Segmentation],
+    per_series: Mapping[MRSequence, Segmentation],
     folder: Path,
     facts: Provenance,
 ) -> list[Path]:
@@ -82,10 +82,10 @@ def _labels(study: Study) -> tuple[str, str]:
     return plain or hashlib.sha256(study.uid.encode()).hexdigest()[:12], ""
 
 
-def _groups(study: Study, per_series: Mapping[Sequence, Segmentation]) -> list[list[Sequence]]:
+def _groups(study: Study, per_series: Mapping[MRSequence, Segmentation]) -> list[list[MRSequence]]:
     """Sequences that share a grid, the reference's group first: one file each, not four copies of one mask."""
-    order = sorted(per_series, key=lambda s: (s is not study.reference_sequence, list(Sequence).index(s)))
-    groups: list[list[Sequence]] = []
+    order = sorted(per_series, key=lambda s: (s is not study.reference_sequence, list(MRSequence).index(s)))
+    groups: list[list[MRSequence]] = []
     for sequence in order:
         for group in groups:
             if per_series[group[0]].grid.same_as(per_series[sequence].grid):
@@ -148,7 +148,7 @@ def _description(study: Study, facts: Provenance) -> dict[str, Any]:
     }
 
 
-def _sidecar(study: Study, segmentation: Segmentation, sequences: list[Sequence], facts: Provenance) -> dict[str, Any]:
+def _sidecar(study: Study, segmentation: Segmentation, sequences: list[MRSequence], facts: Provenance) -> dict[str, Any]:
     return {
         "Description": "Tumour labels; 0 is background, the others are in the table beside this file",
         "Manual": segmentation.author.kind == "human",

@@ -20,9 +20,9 @@ from braintumor.domain import (
     Findings,
     Identifier,
     Measurements,
+    MRSequence,
     Results,
     Segmentation,
-    Sequence,
     StoredSeries,
     Study,
     appearing,
@@ -62,7 +62,7 @@ class WriteOptions:
     identifiers: tuple[Identifier, ...] = ()
 
 
-def write(
+def write_results(
     study: Study,
     case: Case,
     segmentation: Segmentation,
@@ -143,9 +143,9 @@ def write(
     return Results(out, outputs, content)
 
 
-def _per_series(study: Study, case: Case, segmentation: Segmentation) -> dict[Sequence, Segmentation]:
+def _per_series(study: Study, case: Case, segmentation: Segmentation) -> dict[MRSequence, Segmentation]:
     """The mask on each series' own grid; series that share a grid and a transform share the mask."""
-    found: dict[Sequence, Segmentation] = {}
+    found: dict[MRSequence, Segmentation] = {}
     for sequence, series in study.series.items():
         transform = case.alignment[sequence].transform
         twin = next(

@@ -35,7 +35,7 @@ Embed = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class IndexedSentence:
     """One sentence that may be quoted.
 
     Attributes
@@ -55,7 +55,7 @@ class Entry:
     english: bool
 
 
-class Index:
+class NoteIndex:
     """Sentences of one patient and their vectors, in the memory of this object only.
 
     A context manager: on leaving, vectors are overwritten and sentences dropped, and nothing can be added or asked any more.
@@ -72,7 +72,7 @@ class Index:
     def __init__(self, embed: Embed, most_embedded: int) -> None:
         self._embed = embed
         self._most = most_embedded
-        self._entries: list[Entry] = []
+        self._entries: list[IndexedSentence] = []
         self._rows: list[int] = []  # entries with a vector, now or at the next question
         self._vectors: npt.NDArray[np.float32] = np.zeros((0, DIMENSIONS), np.float32)
         self._closed = False
@@ -91,7 +91,7 @@ class Index:
         return len(self._entries)
 
     @property
-    def entries(self) -> Sequence[Entry]:
+    def entries(self) -> Sequence[IndexedSentence]:
         """In the order they were added."""
         self._check_open()
         return self._entries
@@ -128,7 +128,7 @@ class Index:
             raise RuntimeError("this index was closed with the request it belonged to")
 
 
-def _entries(document: Document, foreign: bool, notices: Notices) -> Iterator[Entry]:
+def _entries(document: Document, foreign: bool, notices: Notices) -> Iterator[IndexedSentence]:
     heading = ""
     for page, text in enumerate(document.pages, start=1):
         sentences = split(text, heading)
@@ -144,7 +144,7 @@ def _entries(document: Document, foreign: bool, notices: Notices) -> Iterator[En
                     notices.note("hidden-characters", document.number)
                 else:
                     english = not foreign and not _is_foreign_script(words)
-                    yield Entry(document, page, sentence.start, sentence.end, words, sentence.heading, english)
+                    yield IndexedSentence(document, page, sentence.start, sentence.end, words, sentence.heading, english)
 
 
 def _is_foreign_script(text: str) -> bool:

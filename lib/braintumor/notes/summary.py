@@ -14,7 +14,7 @@ import numpy.typing as npt
 from braintumor.domain import Citation, CitedSentence, Context, Flag, Patient, Severity, Topic
 from braintumor.notes import embedding, reading
 from braintumor.notes.identity import Whose, whose
-from braintumor.notes.index import Entry, Index
+from braintumor.notes.index import IndexedSentence, NoteIndex
 from braintumor.notes.notices import Notices
 from braintumor.notes.topics import FORMS, LETTERHEADS, RELATIVES, SUBJECTS, Subject
 
@@ -70,7 +70,7 @@ def summarise(notes: Sequence[Path] | Path, *, options: ContextOptions | None = 
     notices = Notices()
     found = reading.find(notes, notices)
     encoder = embedding.load()
-    with Index(encoder, options.limits.sentences) as index:
+    with NoteIndex(encoder, options.limits.sentences) as index:
         documents = [d for d in reading.read(found, options.limits, notices) if _is_ours(d, options.patient, notices)]
         for document in sorted(documents, key=_newest_first):
             index.add(document, notices)
@@ -98,7 +98,7 @@ def _newest_first(document: reading.Document) -> tuple[int, int]:
     return (-document.written.toordinal() if document.written else 0, document.number)
 
 
-def _answers(index: Index, most: int) -> Iterator[CitedSentence]:
+def _answers(index: NoteIndex, most: int) -> Iterator[CitedSentence]:
     for topic, subject in SUBJECTS.items():
         scores = _scores(index, topic, subject)
         chosen: list[int] = []
@@ -114,7 +114,7 @@ def _answers(index: Index, most: int) -> Iterator[CitedSentence]:
         yield from (_cited(topic, index.entries[n], float(scores[n])) for n in sorted(chosen))
 
 
-def _scores(index: Index, topic: Topic, subject: Subject) -> npt.NDArray[np.float32]:
+def _scores(index: NoteIndex, topic: Topic, subject: Subject) -> npt.NDArray[np.float32]:
     similarities = np.clip(index.similarity(_queries(topic)), 0, 1)
     scores = np.zeros_like(similarities)
     for n, entry in enumerate(index.entries):
@@ -123,7 +123,7 @@ def _scores(index: Index, topic: Topic, subject: Subject) -> npt.NDArray[np.floa
     return scores
 
 
-def _score(entry: Entry, similarity: float, topic: Topic, subject: Subject) -> float:
+def _score(entry: IndexedSentence, similarity: float, topic: Topic, subject: Subject) -> float:
     length = len(entry.text.split())
     keywords = len(subject.matches(entry.text)) + (topic is Topic.HISTORY and _of_relative(entry))
     if not keywords and (length == 1 or LETTERHEADS.fullmatch(entry.text)):
@@ -135,7 +135,7 @@ def _score(entry: Entry, similarity: float, topic: Topic, subject: Subject) -> f
     return min(1.0, score)
 
 
-def _of_relative(entry: Entry) -> bool:
+def _of_relative(entry: IndexedSentence) -> bool:
     return bool(RELATIVES.search(entry.text) or RELATIVES.search(entry.heading))
 
 
@@ -145,12 +145,12 @@ def _queries(topic: Topic) -> npt.NDArray[np.float32]:
     return embedding.load()(SUBJECTS[topic].queries)
 
 
-def _compared(entry: Entry) -> str:
+def _compared(entry: IndexedSentence) -> str:
     # only sentences with the same words are one: vectors of "4 mg" and "8 mg", or of left and right, are nearly equal
     return " ".join(re.findall(r"[^\W_]+|[\u0900-\u097f]+|[<>≤≥+-]", entry.text.casefold()))
 
 
-def _cited(topic: Topic, entry: Entry, score: float) -> CitedSentence:
+def _cited(topic: Topic, entry: IndexedSentence, score: float) -> CitedSentence:
     page = entry.page if entry.document.paged else None
     place = Citation(entry.document.name, page, entry.start, entry.end, entry.document.sha256)
     return CitedSentence(topic, entry.text, place, round(score, 3), entry.heading.strip("#*_:\uff1a \t"))

@@ -16,7 +16,7 @@ from braintumor.domain import (
     Case,
     Flag,
     Grid,
-    Sequence,
+    MRSequence,
     Severity,
     Study,
     UnusableImageError,
@@ -30,12 +30,12 @@ from braintumor.preprocess.intensity import correct_bias, zscore
 from braintumor.preprocess.register import align
 from braintumor.preprocess.restore import on_grid
 
-__all__ = ["BIAS_CHOICES", "PrepareOptions", "on_grid", "prepare"]
+__all__ = ["BIAS_CHOICES", "PrepareOptions", "on_grid", "prepare_case"]
 
 BIAS_CHOICES = ("auto", "always", "never")
 
 Progress = Callable[[str, float], None]
-_Volumes = dict[Sequence, npt.NDArray[Any]]
+_Volumes = dict[MRSequence, npt.NDArray[Any]]
 _Brain = npt.NDArray[np.bool_]
 
 _WORKERS = min(3, os.cpu_count() or 1)
@@ -71,7 +71,7 @@ def _silent(step: str, share: float) -> None:
     """Progress for callers that do not watch."""
 
 
-def prepare(
+def prepare_case(
     study: Study,
     options: PrepareOptions = PrepareOptions(),
     progress: Progress = _silent,
@@ -110,7 +110,7 @@ def prepare(
     seen, more = _seen(study, grid, brain, alignment)
     progress("intensities", 0.8)
     if options.bias == "always" or (options.bias == "auto" and not stripped):
-        volumes = _unshaded(volumes, seen, grid)
+        volumes = _bias_corrected(volumes, seen, grid)
         steps.append("N4 bias correction applied")
     else:
         reason = "asked not to" if options.bias == "never" else "skull-stripped input is taken as prepared"
@@ -131,17 +131,17 @@ def prepare(
     )
 
 
-def _alignments(study: Study, stripped: bool, progress: Progress) -> tuple[dict[Sequence, Alignment], tuple[Flag, ...]]:
-    """Every sequence's alignment to the reference, in `Sequence` order."""
+def _alignments(study: Study, stripped: bool, progress: Progress) -> tuple[dict[MRSequence, Alignment], tuple[Flag, ...]]:
+    """Every sequence's alignment to the reference, in `MRSequence` order."""
 
-    def one(sequence: Sequence) -> tuple[Alignment, tuple[Flag, ...]]:
+    def one(sequence: MRSequence) -> tuple[Alignment, tuple[Flag, ...]]:
         series = study.series[sequence]
         if series is study.reference:
             return Alignment(np.eye(4), "reference", None), ()
         return align(sequence, series, study.reference, stripped=stripped)
 
-    present = [sequence for sequence in Sequence if sequence in study.series]
-    alignment: dict[Sequence, Alignment] = {}
+    present = [sequence for sequence in MRSequence if sequence in study.series]
+    alignment: dict[MRSequence, Alignment] = {}
     flags: tuple[Flag, ...] = ()
     with ThreadPoolExecutor(_WORKERS) as pool:
         for n, (sequence, (found, more)) in enumerate(zip(present, pool.map(one, present), strict=True), start=1):
@@ -151,20 +151,20 @@ def _alignments(study: Study, stripped: bool, progress: Progress) -> tuple[dict[
     return alignment, flags
 
 
-def _uncut(volumes: _Volumes, alignment: Mapping[Sequence, Alignment]) -> _Volumes:
+def _uncut(volumes: _Volumes, alignment: Mapping[MRSequence, Alignment]) -> _Volumes:
     """What the brain is outlined on: T1-weighted volumes that were not turned, if there are any.
 
     Turning cuts corners off the field of view, and deepbet follows such a cut out of the head.
     """
     still = {s: v for s, v in volumes.items() if alignment[s].method in ("reference", "same-grid")}
-    return still if Sequence.T1 in still or Sequence.T1CE in still else volumes
+    return still if MRSequence.T1 in still or MRSequence.T1CE in still else volumes
 
 
 def _seen(
-    study: Study, grid: Grid, brain: _Brain, alignment: Mapping[Sequence, Alignment]
-) -> tuple[dict[Sequence, _Brain], tuple[Flag, ...]]:
+    study: Study, grid: Grid, brain: _Brain, alignment: Mapping[MRSequence, Alignment]
+) -> tuple[dict[MRSequence, _Brain], tuple[Flag, ...]]:
     """The part of the brain that each sequence shows: what lies outside its field of view has no intensity to count."""
-    seen: dict[Sequence, _Brain] = {}
+    seen: dict[MRSequence, _Brain] = {}
     flags: list[Flag] = []
     for sequence, found in alignment.items():
         seen[sequence] = brain
@@ -178,7 +178,7 @@ def _seen(
     return seen, tuple(flags)
 
 
-def _unshaded(volumes: _Volumes, seen: Mapping[Sequence, _Brain], grid: Grid) -> _Volumes:
+def _bias_corrected(volumes: _Volumes, seen: Mapping[MRSequence, _Brain], grid: Grid) -> _Volumes:
     """Every sequence after N4."""
     with ThreadPoolExecutor(_WORKERS) as pool:
         corrected = pool.map(lambda sequence: correct_bias(volumes[sequence], seen[sequence], grid.spacing), volumes)
@@ -186,19 +186,19 @@ def _unshaded(volumes: _Volumes, seen: Mapping[Sequence, _Brain], grid: Grid) ->
 
 
 def _channels(
-    volumes: _Volumes, seen: Mapping[Sequence, _Brain], brain: _Brain, options: PrepareOptions
+    volumes: _Volumes, seen: Mapping[MRSequence, _Brain], brain: _Brain, options: PrepareOptions
 ) -> npt.NDArray[np.float32]:
     """What the network sees, (4, i, j, k)."""
-    channels = np.zeros((len(Sequence), *brain.shape), np.float32)
+    channels = np.zeros((len(MRSequence), *brain.shape), np.float32)
     box = bounding_box(brain)  # most of the grid is air
-    for n, sequence in enumerate(Sequence):
+    for n, sequence in enumerate(MRSequence):
         if sequence in volumes:
             voxels, shown = volumes[sequence][box], seen[sequence][box]
             channels[n][box] = zscore(match(voxels, shown, standard()[sequence]) if options.histogram else voxels, shown)
     return channels
 
 
-def _said(sequence: Sequence, alignment: Alignment) -> str:
+def _said(sequence: MRSequence, alignment: Alignment) -> str:
     if alignment.method == "reference":
         return f"{sequence.title} is the reference"
     agrees = f"agreement {alignment.quality:.3f}"

@@ -16,11 +16,11 @@ from braintumor.domain import (
     Lesion,
     LesionChange,
     LesionState,
+    MRSequence,
     Region,
     RegionMeasurement,
     Request,
     Section,
-    Sequence,
     Severity,
     Technique,
 )
@@ -124,7 +124,7 @@ def _technique(technique: Technique) -> Iterator[Statement]:
     section, present = Section.TECHNIQUE, tuple(technique.sequences)
     arguments: dict[str, Argument] = {"count": len(present), "sequences": _terms(present)}
     yield Statement(section, "sequences-used", arguments, "technique.sequences")
-    missing = tuple(s for s in Sequence if s not in present)
+    missing = tuple(s for s in MRSequence if s not in present)
     if missing:
         yield Statement(
             section, "sequences-missing", {"count": len(missing), "sequences": _terms(missing)}, "technique.sequences"
@@ -317,7 +317,7 @@ def _recommendations(findings: Findings) -> Iterator[Statement]:
     serious = sum(flag.severity is Severity.SERIOUS for flag in findings.flags)
     if serious:
         yield Statement(section, "recommend-flags", {"count": serious}, "flags")
-    missing = tuple(s for s in Sequence if s not in findings.technique.sequences)
+    missing = tuple(s for s in MRSequence if s not in findings.technique.sequences)
     if missing:
         arguments: dict[str, Argument] = {"count": len(missing), "sequences": _terms(missing)}
         yield Statement(section, "recommend-sequences", arguments, "technique.sequences")
@@ -345,7 +345,7 @@ def _limitations(findings: Findings) -> Iterator[Statement]:
         yield Statement(section, "rigid-only", {}, "technique.sequences")
 
 
-def _terms(sequences: tuple[Sequence, ...]) -> tuple[Term, ...]:
+def _terms(sequences: tuple[MRSequence, ...]) -> tuple[Term, ...]:
     return tuple(Term("sequence", s.value) for s in sequences)
 
 

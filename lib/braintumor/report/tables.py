@@ -11,6 +11,7 @@ from braintumor.domain import (
     Comparison,
     Diameters,
     Direction,
+    MRSequence,
     Region,
     RegionChange,
     RegionMeasurement,
@@ -19,7 +20,6 @@ from braintumor.domain import (
     StoredSeries,
     region_colour,
 )
-from braintumor.domain import Sequence as Channel
 from braintumor.report.figures import Picture
 from braintumor.report.language import Language
 from braintumor.report.names import DASH, TIMES, sizes
@@ -195,7 +195,7 @@ def technique(sheet: Sheet, report: Report, language: Language) -> None:
     """How each sequence was recognised and brought onto the grid, and the steps of preparation."""
     sheet.heading(language.words("section-technique"), 60)
     rows = []
-    for channel in Channel:
+    for channel in MRSequence:
         use = report.findings.technique.sequences.get(channel)
         if use is None:
             rows.append((channel.title, "not available", DASH, DASH, DASH, DASH))

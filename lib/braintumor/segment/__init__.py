@@ -23,7 +23,7 @@ __all__ = [
     "decide",
     "load_engine",
     "probabilities",
-    "segment",
+    "segment_case",
 ]
 
 UNSURE = 0.75
@@ -46,7 +46,7 @@ class SegmentOptions:
     min_component_ml: float = MIN_COMPONENT_ML
 
 
-def segment(
+def segment_case(
     case: Case,
     engine: AnyEngine,
     options: SegmentOptions = SegmentOptions(),
@@ -68,14 +68,14 @@ def probabilities(
     options: SegmentOptions = SegmentOptions(),
     progress: Callable[[float], None] = lambda share: None,
 ) -> Probabilities:
-    """The first half of `segment`: what the network says, for those who want to judge it."""
+    """The first half of `segment_case`: what the network says, for those who want to judge it."""
     if isinstance(engine, VolumeEngine):
         return engine.predict(case, tta=options.tta, progress=progress)
     return predict(case, engine, tta=options.tta, progress=progress)
 
 
 def decide(case: Case, found: Probabilities, engine: AnyEngine, options: SegmentOptions = SegmentOptions()) -> Segmentation:
-    """The second half of `segment`: the mask that follows from the probabilities."""
+    """The second half of `segment_case`: the mask that follows from the probabilities."""
     channels = most_likely(found.values) if found.decided is None else found.decided
     channels = remove_specks(channels * case.brain[found.box], case.grid.voxel_ml, options.min_component_ml)
     channels, faint_ml = without_faint_enhancement(channels, case.grid.voxel_ml, options.min_component_ml)

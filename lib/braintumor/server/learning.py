@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from braintumor.active_learning import (
-    Candidate,
-    Job,
-    Scores,
+    CaseCandidate,
+    CaseScores,
+    RetrainJob,
+    RetrainStatus,
     Source,
-    Status,
     disagreement,
     is_running,
     order,
@@ -108,7 +108,7 @@ class Learning:
         labelled = {entry.uid: self._labels.human(entry) for entry in entries}
         review = strategy == "disagreement"
         wanted = [entry for entry in entries if (labelled[entry.uid] is not None) == review]
-        candidates = [Candidate(e.uid, self._reviewed(e) if review else self._scores(e)) for e in wanted]
+        candidates = [CaseCandidate(e.uid, self._reviewed(e) if review else self._scores(e)) for e in wanted]
         if not review and strategy != "random":
             self._score_missing(wanted, NEEDS.get(strategy, ()))
         done = [scores for e in entries if labelled[e.uid] is not None and (scores := self._scores(e)) is not None]
@@ -154,7 +154,7 @@ class Learning:
                 raise NoLabelsError("There are no submitted labels to train on", remedy="Submit a corrected label first")
             steps = steps or self._steps
             folder = self._folder / f"{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
-            job = Job(
+            job = RetrainJob(
                 registry=str(self._registry.folder.resolve()),
                 sources=sources,
                 division=str((self._folder / "division.json").resolve()),
@@ -204,22 +204,22 @@ class Learning:
                 if read_status(folder).state == "cancelled":  # by us, not by a person: to be taken up again
                     write_json(folder / "status.json", replace(before, state="pending").as_dict())
 
-    def _scores(self, entry: StudyEntry) -> Scores | None:
+    def _scores(self, entry: StudyEntry) -> CaseScores | None:
         """What the served model's uncertainty of the study is, as far as it was computed."""
         entropy = self._masks.entropy(entry)
         if entropy is None:
             return None
         path = self._scored / f"{self._masks.key(entry)}.json"
-        further = Scores.from_dict(json.loads(path.read_text())) if path.exists() else Scores()
+        further = CaseScores.from_dict(json.loads(path.read_text())) if path.exists() else CaseScores()
         return replace(further, entropy=entropy)
 
-    def _reviewed(self, entry: StudyEntry) -> Scores | None:
+    def _reviewed(self, entry: StudyEntry) -> CaseScores | None:
         """How far the newest label is from what the served model says."""
         version, record = self._labels.human(entry), self._masks.known(entry)
         if version is None or record is None:
             return None
         label, _ = self._labels.mask(entry.uid, version.referenced_series_uid, version.uid)
-        return Scores(disagreement=disagreement(record.on(version.referenced_series_uid).mask, label.mask))
+        return CaseScores(disagreement=disagreement(record.on(version.referenced_series_uid).mask, label.mask))
 
     def _score_missing(self, entries: Sequence[StudyEntry], methods: tuple[str, ...]) -> None:
         for entry in entries:
@@ -233,7 +233,7 @@ class Learning:
 
     def _compute(self, entry: StudyEntry, methods: tuple[str, ...], report: Progress) -> None:
         case = self._studies.prepared(entry.uid, report).case
-        before = self._scores(entry) or Scores()
+        before = self._scores(entry) or CaseScores()
         found = score(case, self._masks.engine(), methods, check=lambda: report("score", 0.5))
         computed = {method: getattr(found, method) for method in methods}
         write_json(self._scored / f"{self._masks.key(entry)}.json", replace(before, **computed).as_dict())
@@ -336,7 +336,7 @@ class Learning:
         }
 
 
-def _verdict(status: Status) -> dict[str, Any]:
+def _verdict(status: RetrainStatus) -> dict[str, Any]:
     assert status.verdict is not None  # noqa: S101  callers looked
     return status.verdict.as_dict()
 

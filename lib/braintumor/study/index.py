@@ -75,7 +75,7 @@ class Header:
 
 
 @dataclass(eq=False)
-class Index:
+class SeriesIndex:
     """What a list of files holds.
 
     Attributes
@@ -105,7 +105,7 @@ class Index:
         return next(iter(self.series.values()))[0].dataset
 
 
-def index_files(files: Iterable[Path], refuse: Refuse, progress: Callable[[float], None] = lambda share: None) -> Index:
+def index_files(files: Iterable[Path], refuse: Refuse, progress: Callable[[float], None] = lambda share: None) -> SeriesIndex:
     """Read every file once: hash it, parse its header, sort it into its series.
 
     Parameters
@@ -118,7 +118,7 @@ def index_files(files: Iterable[Path], refuse: Refuse, progress: Callable[[float
     progress
         Called with 0..1.
     """
-    index, people, hashes = Index(), _People(), set[str]()
+    index, people, hashes = SeriesIndex(), _People(), set[str]()
     others: dict[str, Path] = {}
     files = list(files)
     for number, path in enumerate(files):
@@ -163,7 +163,7 @@ def text(dataset: Dataset, keyword: str) -> str:
     return str(value).strip()
 
 
-def _header(path: Path, index: Index, refuse: Refuse) -> Header | None:
+def _header(path: Path, index: SeriesIndex, refuse: Refuse) -> Header | None:
     try:
         with path.open("rb") as file:
             start = file.read(_PREAMBLE)
@@ -226,7 +226,7 @@ def _pixel_data(data: bytes, start: int, dataset: Dataset) -> tuple[int, int]:
     return length_at + 4, length
 
 
-def _sort_in(header: Header, index: Index, others: dict[str, Path]) -> None:
+def _sort_in(header: Header, index: SeriesIndex, others: dict[str, Path]) -> None:
     dataset = header.dataset
     kind, modality = dataset.get("SOPClassUID"), text(dataset, "Modality")
     series = text(dataset, "SeriesInstanceUID") or header.name

@@ -119,7 +119,7 @@ class TrackOptions:
             ) from error
 
 
-def write(timeline: Timeline, out: Path, created: datetime | None = None, *, objects: bool = True) -> Results:
+def write_timeline(timeline: Timeline, out: Path, created: datetime | None = None, *, objects: bool = True) -> Results:
     """Write a timeline: ``timeline.json``, ``trend.png`` and ``.svg``, ``change-map.nii.gz``, ``change-overlay.png``, each
     prior's image on the current grid as ``prior-N.nii.gz``, and where the current study is DICOM the objects of
     `braintumor.track.dicom` below ``dicom/``. Priors whose pixels may not enter the current study are flagged.

@@ -15,7 +15,7 @@ from braintumor.datasets.lgg import read_slices
 from braintumor.datasets.truth import dice, read_truth
 from braintumor.domain import InputNotFoundError, Region, write_nifti
 from braintumor.preprocess import on_grid
-from braintumor.segment import load_engine, segment
+from braintumor.segment import load_engine, segment_case
 from braintumor.segment import weights as weights_store
 from braintumor.segment.network import NetworkConfig
 from braintumor.train.data import Slices, from_case, from_partial, from_slice_files, prepare_labelled
@@ -193,7 +193,7 @@ def _predict(cases: Sequence[LabelledCase], model: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for case in cases:
         study, _ = read(case)
-        found = on_grid(segment(case_stage.prepare(study), engine), study.reference.image.grid)
+        found = on_grid(segment_case(case_stage.prepare_case(study), engine), study.reference.image.grid)
         write_nifti(folder / f"{case.name}.nii.gz", found.mask, found.grid)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from braintumor.domain import REGION_NAMES, EngineError, Region, Sequence, WeightsError
+from braintumor.domain import REGION_NAMES, EngineError, MRSequence, Region, WeightsError
 
 METADATA = Path("configs") / "metadata.json"
 
@@ -44,7 +44,7 @@ class Recipe:
         Share by which windows overlap.
     """
 
-    sequences: tuple[Sequence, ...]
+    sequences: tuple[MRSequence, ...]
     regions: tuple[Region, ...]
     meaning: Mapping[int, int]
     flips: tuple[int, ...]
@@ -95,7 +95,7 @@ def read_recipe(metadata: dict[str, Any], config: dict[str, Any], folder: Path) 
     )
 
 
-def _sequences(named: dict[int, str], path: Path) -> tuple[Sequence, ...]:
+def _sequences(named: dict[int, str], path: Path) -> tuple[MRSequence, ...]:
     from braintumor.datasets.description import Description
 
     places = Description(path, named, {}).sequences()

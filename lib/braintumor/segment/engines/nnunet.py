@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from braintumor.domain import BrainTumorError, Case, EngineError, MissingSequenceError, Region, Sequence, WeightsError
+from braintumor.domain import BrainTumorError, Case, EngineError, MissingSequenceError, MRSequence, Region, WeightsError
 from braintumor.segment.engines.protocol import Identity, Probabilities, Progress, silent
 from braintumor.segment.engines.regions import INNERMOST, from_classes, from_regions
 
@@ -93,7 +93,7 @@ def _json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _described(folder: Path) -> tuple[tuple[Sequence, ...], Mapping[int, int], tuple[Region, ...]]:
+def _described(folder: Path) -> tuple[tuple[MRSequence, ...], Mapping[int, int], tuple[Region, ...]]:
     """Sequences in channel order, what each label is, and the regions in output order (none for a model with labels)."""
     from braintumor.datasets.description import describe
 
