@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.datasets.truth import dice
-from braintumor.domain import Case, MRSequence, Region, Segmentation
+from braintumor.domain import Case, EmptyPolicy, MRSequence, Region, Segmentation, region_dice
 from braintumor.evaluate import perturb
 from braintumor.segment import Engine, load_engine, segment_case
+from braintumor.segment.weights import read_metadata
 from braintumor.train.data import load_case
 
 Change = Callable[[Case], Case]
@@ -50,7 +50,7 @@ def _scores(case: Case, truth: Segmentation, change: Change, engine: Engine) -> 
     found = segment_case(change(case), engine)
     if change is perturb.mirrored:
         found = replace(found, mask=found.mask[::-1], uncertainty=None)
-    values = [dice(found, truth, region) for region in Region]
+    values = region_dice(found.mask, truth.mask, EmptyPolicy.EXCLUDE).values()
     return [np.nan if value is None else value for value in values]
 
 
@@ -63,7 +63,7 @@ def main() -> None:
     changes = _changes()
     rows: dict[str, list[list[float]]] = {name: [] for name in changes}
     for model in sorted(arguments.runs.glob("fold-*/model")):
-        heldout = json.loads((model / "configs" / "metadata.json").read_text())["heldout"]
+        heldout = read_metadata(model)["heldout"]
         engine = load_engine("auto", model)
         for name in heldout:
             case, truth = load_case(arguments.data / name)

@@ -7,7 +7,7 @@ function from the nouns before it to the next; `run` is all of them for one stud
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -30,11 +30,13 @@ from braintumor.domain import (
     InputNotFoundError,
     Measurements,
     MRSequence,
+    Progress,
     Results,
     Segmentation,
     Severity,
     Study,
     check_output,
+    silent,
 )
 from braintumor.export import WriteOptions
 from braintumor.preprocess import PrepareOptions
@@ -44,13 +46,6 @@ from braintumor.track import Timeline, TrackOptions, Visit
 
 STAGES = ("study", "case", "engine", "segment", "measure", "findings", "results")
 """Stage names in order, as progress and timings use them."""
-
-Progress = Callable[[str, float], None]
-"""Called with the stage's name and the share of it done, 0..1."""
-
-
-def _silent(stage: str, share: float) -> None:
-    """Progress for callers that do not watch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +116,7 @@ class Referral:
     flags: tuple[Flag, ...] = ()
 
 
-def run(source: str | Path, out: Path, options: RunOptions = _USUAL, progress: Progress = _silent) -> Results:
+def run(source: str | Path, out: Path, options: RunOptions = _USUAL, progress: Progress = silent) -> Results:
     """Read a study, segment, measure, report and write everything into `out`.
 
     Parameters
@@ -221,7 +216,7 @@ def with_order(referral: Referral, server: str) -> Referral:
     return replace(referral, reason=referral.reason or order.reason, identifiers=(*referral.identifiers, *more))
 
 
-def prepared(study: Study, options: RunOptions = _USUAL, progress: Progress = _silent) -> Case:
+def prepared(study: Study, options: RunOptions = _USUAL, progress: Progress = silent) -> Case:
     """The study's sequences on one grid; errors as `braintumor.preprocess.prepare_case`."""
     return case_stage.prepare_case(study, options.prepare, progress=lambda _step, share: progress("case", share))
 
@@ -232,7 +227,7 @@ def loaded_engine(options: RunOptions = _USUAL) -> AnyEngine:
     return segment_stage.load_engine(wanted, options.model) if isinstance(wanted, str) else wanted
 
 
-def segmented(case: Case, options: RunOptions = _USUAL, progress: Progress = _silent) -> Segmentation:
+def segmented(case: Case, options: RunOptions = _USUAL, progress: Progress = silent) -> Segmentation:
     """Every voxel of a case labelled, on the case's grid."""
     engine = loaded_engine(options)
     return segment_stage.segment_case(case, engine, options.segment, progress=lambda share: progress("segment", share))
@@ -244,7 +239,7 @@ def measured(visit: Visit) -> Measurements:
 
 
 def compared(
-    visit: Visit, priors: Sequence[Study], options: RunOptions = _USUAL, progress: Progress = _silent
+    visit: Visit, priors: Sequence[Study], options: RunOptions = _USUAL, progress: Progress = silent
 ) -> Timeline | None:
     """A visit compared with earlier studies, which run through the same stages; None where there are none."""
     visits = [visit]
@@ -296,7 +291,7 @@ def written(
 
 
 def track(
-    sources: Sequence[str | Path | Visit], out: Path, options: TrackOptions = _USUAL_TRACK, progress: Progress = _silent
+    sources: Sequence[str | Path | Visit], out: Path, options: TrackOptions = _USUAL_TRACK, progress: Progress = silent
 ) -> Results:
     """Read, segment, align and compare visits, and write the timeline into `out`.
 

@@ -14,6 +14,7 @@ from braintumor import study as study_stage
 from braintumor.datasets.truth import read_truth
 from braintumor.domain import (
     Author,
+    AuthorKind,
     Case,
     CorruptFileError,
     GeometryError,
@@ -171,7 +172,7 @@ def read_example(path: Path) -> Example:
         name, patient, author = (str(word) for word in found["words"])
         present = tuple(MRSequence(word) for word in found["present"])
         case = Case(name, grid, found["channels"].astype(np.float32), {}, found["brain"], present, {})
-        label = Segmentation(found["mask"], grid, Author("human", author))
+        label = Segmentation(found["mask"], grid, Author(AuthorKind.HUMAN, author))
         return Example(name, patient, case, label, float(found["weight"]))
     except _UNREADABLE as error:
         raise _unreadable(path) from error

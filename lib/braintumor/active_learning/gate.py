@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from braintumor.active_learning.examples import Example
-from braintumor.datasets.truth import dice
-from braintumor.domain import REGION_NAMES, Region
+from braintumor.domain import REGION_NAMES, EmptyPolicy, Region, region_dice
 from braintumor.segment import AnyEngine, segment_case
 
 Row = dict[Region, float | None]
@@ -103,7 +102,7 @@ class GateVerdict:
 def measure(example: Example, engine: AnyEngine) -> Row:
     """Dice of the engine's mask of one example."""
     found = segment_case(example.case, engine)
-    return {region: dice(found, example.label, region) for region in Region}
+    return region_dice(found.mask, example.label.mask, EmptyPolicy.EXCLUDE)
 
 
 def mean(rows: Sequence[Row]) -> Row:

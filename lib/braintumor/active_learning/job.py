@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from braintumor.active_learning.gate import Gate, GateVerdict
-from braintumor.domain import BusyError, InputNotFoundError, OutputError, write_json
+from braintumor.domain import BusyError, InputNotFoundError, JobState, OutputError, write_json
 from braintumor.train.loop import TrainConfig
 
 TUNE: dict[str, Any] = {
@@ -135,7 +135,7 @@ class RetrainStatus:
         title, remedy and code of what it failed of.
     """
 
-    state: str = "pending"
+    state: JobState = JobState.PENDING
     stage: str = "preparing"
     step: int = 0
     steps: int = 0
@@ -197,7 +197,7 @@ def read_status(folder: Path) -> RetrainStatus:
     try:
         content = json.loads((folder / "status.json").read_text())
         verdict = GateVerdict.from_dict(content.pop("verdict")) if content.get("verdict") else None
-        content["verdict"] = verdict
+        content |= {"verdict": verdict, "state": JobState(content.get("state", JobState.PENDING))}
         return RetrainStatus(**{**content, "curve": tuple(content["curve"]), "notes": tuple(content["notes"])})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return RetrainStatus()
@@ -249,7 +249,7 @@ class Reporter:
         before = read_status(folder)
         self.status = replace(
             before,
-            state="running",
+            state=JobState.RUNNING,
             stage="preparing",
             steps=steps,
             notes=(),
@@ -275,7 +275,7 @@ class Reporter:
         curve = (*(point for point in self.status.curve if point["step"] < step), {"step": step, "loss": loss})
         self.tell(stage="training", step=step, curve=curve, share=round(0.1 + 0.7 * step / self.status.steps, 4))
 
-    def end(self, state: str, **changes: Any) -> None:
+    def end(self, state: JobState, **changes: Any) -> None:
         """The run is over."""
         self.tell(state=state, ended=_now(), **changes)
 

@@ -16,15 +16,13 @@ from typing import Any
 
 from braintumor.domain import BusyError, Flag, OutputError, Severity, UnknownVersionError, WeightsError, sync_folder, write_json
 from braintumor.segment import weights
-from braintumor.segment.weights import default_folder
+from braintumor.segment.weights import METADATA, WEIGHTS, default_folder
 
 _POINTER = "current.json"
 _LOCK = "lock"
 _VERSIONS = "versions"
 _FACTS = "version.json"
 _INCOMING = ".incoming-"
-_METADATA = Path("configs") / "metadata.json"
-_WEIGHTS = Path("models") / "attention_unet.safetensors"
 _RETRAINED = re.compile(r"\+r(?P<number>\d+)$")
 
 
@@ -187,9 +185,9 @@ class Registry:
         return [p.name for p in place.glob("[!.]*") if _RETRAINED.search(p.name) and p.is_dir()]
 
     def _shipped(self) -> ModelVersion:
-        metadata = _json(self.shipped / _METADATA)
+        metadata = _json(self.shipped / METADATA)
         checksum = self._verify(self.shipped, str(metadata.get("checksum_sha256", "")))
-        made = datetime.fromtimestamp((self.shipped / _WEIGHTS).stat().st_mtime, UTC)
+        made = datetime.fromtimestamp((self.shipped / WEIGHTS).stat().st_mtime, UTC)
         return ModelVersion(str(metadata.get("version", "0")), self.shipped, checksum, made)
 
     def _published(self, name: str) -> ModelVersion:
@@ -207,7 +205,7 @@ class Registry:
 
     def _verify(self, folder: Path, recorded: str) -> str:
         """The checksum of a folder's weights, which must be the recorded one; a file that did not change is read once."""
-        path = folder / _WEIGHTS
+        path = folder / WEIGHTS
         try:
             facts = path.stat()
             key = (str(path), facts.st_mtime_ns, facts.st_size)
@@ -254,8 +252,8 @@ class Registry:
                 shutil.rmtree(left)
             incoming = place / f"{_INCOMING}{name}"
             shutil.copytree(candidate, incoming)
-            metadata = {**_json(incoming / _METADATA), "version": name, "parent": parent.version, "evidence": evidence}
-            write_json(incoming / _METADATA, metadata)
+            metadata = {**_json(incoming / METADATA), "version": name, "parent": parent.version, "evidence": evidence}
+            write_json(incoming / METADATA, metadata)
             facts = {"made": made.isoformat(), "checksum": checksum, "parent": parent.version, "evidence": evidence}
             write_json(incoming / _FACTS, facts)
             for path in incoming.rglob("*"):

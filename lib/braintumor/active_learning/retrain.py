@@ -20,7 +20,16 @@ from braintumor.active_learning.heldout import divide
 from braintumor.active_learning.job import Reporter, RetrainJob, RetrainStatus, Source, alone, read_job
 from braintumor.active_learning.mixture import Replay, mixture, on_disk
 from braintumor.active_learning.registry import ModelVersion, Registry
-from braintumor.domain import BrainTumorError, BusyError, InputNotFoundError, NoLabelsError, OutputError, Region, write_json
+from braintumor.domain import (
+    BrainTumorError,
+    BusyError,
+    InputNotFoundError,
+    JobState,
+    NoLabelsError,
+    OutputError,
+    Region,
+    write_json,
+)
 from braintumor.segment import load_engine, weights
 from braintumor.train.data import Slices, from_slice_files
 from braintumor.train.loop import StoppedError, train
@@ -57,14 +66,16 @@ def run(folder: Path, stop: Stop = lambda: False) -> RetrainStatus:
     with alone(folder), _disk(folder):
         reporter = Reporter(folder, job.config.steps)
         try:
-            reporter.end("completed", verdict=_Run(job, folder, reporter, stop).verdict(), share=1.0)
+            reporter.end(JobState.COMPLETED, verdict=_Run(job, folder, reporter, stop).verdict(), share=1.0)
         except StoppedError:
-            reporter.end("cancelled")
+            reporter.end(JobState.CANCELLED)
         except BrainTumorError as error:
-            reporter.end("failed", problem={"title": error.problem, "remedy": error.remedy, "code": error.code})
+            reporter.end(JobState.FAILED, problem={"title": error.problem, "remedy": error.remedy, "code": error.code})
         except BaseException:
             title = "The retraining ended by an error in the program"
-            reporter.end("failed", problem={"title": title, "remedy": "Report it with the server's log", "code": "error"})
+            reporter.end(
+                JobState.FAILED, problem={"title": title, "remedy": "Report it with the server's log", "code": "error"}
+            )
             raise
         return reporter.status
 
@@ -190,7 +201,7 @@ class _Run:
             stop=self.stop,
         )
         candidate = self.folder / "candidate"
-        facts = json.loads((parent.folder / "configs" / "metadata.json").read_text())
+        facts = weights.read_metadata(parent.folder)
         weights.save(network, candidate, {**facts, "version": f"{parent.version}-candidate"})
         return candidate
 

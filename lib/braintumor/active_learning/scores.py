@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage
 
-from braintumor.domain import Case, Grid, Region, Segmentation, bounding_box, channels_of, region_mask
+from braintumor.domain import Case, Grid, Region, Segmentation, bounding_box, channels_of, dice, region_mask
 from braintumor.segment import AnyEngine, Engine, Probabilities, VolumeEngine, decide, probabilities
 from braintumor.segment.engines.protocol import Batch
 from braintumor.segment.engines.pytorch import TorchEngine
@@ -139,12 +139,8 @@ def disagreement(predicted: npt.NDArray[np.uint8], label: npt.NDArray[np.uint8])
     predicted, label
         (i, j, k) with `braintumor.domain.regions.Label.value`, on one grid.
     """
-    values = []
-    for region in Region:
-        a, b = region_mask(predicted, region), region_mask(label, region)
-        total = int(np.count_nonzero(a)) + int(np.count_nonzero(b))
-        if total:
-            values.append(2.0 * int(np.count_nonzero(a & b)) / total)
+    pairs = [(region_mask(predicted, region), region_mask(label, region)) for region in Region]
+    values = [dice(a, b) for a, b in pairs if a.any() or b.any()]
     return 1.0 - float(np.mean(values)) if values else 0.0
 
 

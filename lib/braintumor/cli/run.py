@@ -13,7 +13,7 @@ from braintumor import pipeline
 from braintumor.cli import console
 from braintumor.domain import REGION_NAMES, Identifier, MRSequence, Region, Results, abha_identifier, errors
 from braintumor.export import WriteOptions
-from braintumor.preprocess import BIAS_CHOICES, PrepareOptions
+from braintumor.preprocess import Bias, PrepareOptions
 from braintumor.report import LANGUAGES
 from braintumor.report.language import languages
 from braintumor.segment import ENGINES, SegmentOptions
@@ -98,13 +98,13 @@ def run(
 
     [dim]braintumor run study/ -o results/ --preview[/]
     """
-    if bias not in BIAS_CHOICES:
-        raise typer.BadParameter(f"choose one of {', '.join(BIAS_CHOICES)}", param_hint="--bias")
+    if bias not in list(Bias):
+        raise typer.BadParameter(f"choose one of {', '.join(Bias)}", param_hint="--bias")
     options = pipeline.RunOptions(
         overrides=overrides(t1, t1ce, t2, flair),
         engine=engine,
         model=model,
-        prepare=PrepareOptions(bias=bias, histogram=histogram),
+        prepare=PrepareOptions(bias=Bias(bias), histogram=histogram),
         segment=SegmentOptions(tta=tta),
         write=WriteOptions(preview=preview, languages=_languages(language), identifiers=_abha(abha)),
         priors=tuple(prior or ()),

@@ -19,6 +19,7 @@ from braintumor.datasets.meaning import Meaning
 from braintumor.domain import (
     LPS_FROM_RAS,
     Author,
+    AuthorKind,
     CorruptFileError,
     Evidence,
     Flag,
@@ -29,6 +30,7 @@ from braintumor.domain import (
     Segmentation,
     Series,
     Study,
+    StudyKind,
 )
 from braintumor.study import MINIMUM, nifti
 from braintumor.study.reader import missing_flags, refuse_missing
@@ -108,7 +110,7 @@ def read(case: LabelledCase) -> tuple[Study, Segmentation]:
             evidence = Evidence(sequence, 1.0, (f"the data set's layout, {case.volumes[sequence].path.name}",))
             series[sequence], found = nifti.load(path, evidence)
             flags += found
-    study = Study(case.name, "nifti", Patient(), None, series, {}, (*flags, *missing_flags(series)))
+    study = Study(case.name, StudyKind.NIFTI, Patient(), None, series, {}, (*flags, *missing_flags(series)))
     return study, read_mask(case.truth, study.reference.image.grid, case.meaning)
 
 
@@ -137,7 +139,7 @@ def read_mask(path: Path, drawn_on: Grid, meaning: Meaning) -> Segmentation:
             "The mask cannot be read as NIfTI", remedy="Copy the file again from its source", path=path
         ) from error
     grid = drawn_on if shape == drawn_on.shape else Grid((i, j, k), affine)
-    return Segmentation(meaning.apply(voxels, path), grid, Author("human", "expert"))
+    return Segmentation(meaning.apply(voxels, path), grid, Author(AuthorKind.HUMAN, "expert"))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,22 +35,19 @@ from braintumor.domain import (
     DeidentificationError,
     InputNotFoundError,
     Instance,
+    Progress,
     appearing,
     check_output,
+    silent,
     write_json,
 )
 from braintumor.study.choose import candidates_of
-from braintumor.study.index import DECODING_ERRORS, IMAGES, Header, index_files, text
+from braintumor.study.index import DECODING_ERRORS, MR_IMAGES, Header, index_files, text
 from braintumor.study.reader import quiet
 from braintumor.study.sources import gather
 from braintumor.study.stack import SlicePlane, planes_of
 
-Progress = Callable[[str, float], None]
 _IDENTIFIERS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
-
-
-def _silent(step: str, share: float) -> None:
-    """Progress for callers that do not watch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +78,7 @@ def deidentify(
     options: DeidentifyOptions | None = None,
     *,
     dry_run: bool = False,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> DeidentificationReport:
     """De-identify DICOM objects of any number of patients and studies (PS3.15 Annex E).
 
@@ -309,7 +306,7 @@ class _Export:
 
 
 def _is_image(header: Dataset) -> bool:
-    return header.get("SOPClassUID") in IMAGES and text(header, "Modality") == "MR"
+    return header.get("SOPClassUID") in MR_IMAGES and text(header, "Modality") == "MR"
 
 
 def _planes(file: _File, dataset: Dataset) -> list[SlicePlane]:

@@ -32,7 +32,7 @@ from braintumor.deidentify.pixels import Stored, native_bytes, stored_values
 from braintumor.deidentify.profile import DeidentifyOptions
 from braintumor.deidentify.report import Proof, methods
 from braintumor.domain import BrainTumorError
-from braintumor.study.index import DECODING_ERRORS, IMAGES, text
+from braintumor.study.index import DECODING_ERRORS, MR_IMAGES, text
 from braintumor.study.stack import SlicePlane
 
 DERIVED = (
@@ -93,7 +93,7 @@ def refuse_kind(dataset: Dataset) -> None:
     kind = dataset.get("SOPClassUID")
     if kind in DERIVED:
         return
-    if kind not in IMAGES or text(dataset, "Modality") != "MR":
+    if kind not in MR_IMAGES or text(dataset, "Modality") != "MR":
         raise ExclusionError("no MR image and no object made from one: its pixels or its document may show a name")
     if text(dataset, "BurnedInAnnotation").upper() == "YES":
         raise ExclusionError("its header says that text is burnt into its pixels")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from braintumor.domain.case import Author
+from braintumor.domain.case import AlignmentMethod, Author
 from braintumor.domain.context import Context
 from braintumor.domain.regions import Region
 from braintumor.domain.result import Measurements
@@ -42,7 +42,7 @@ class SequenceUse:
     series_uid: str
     reason: str
     spacing_mm: tuple[float, float, float]
-    method: str
+    method: AlignmentMethod
     quality: float | None
     translation_mm: float
     rotation_deg: float

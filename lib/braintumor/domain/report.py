@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from braintumor.domain.findings import Findings
-from braintumor.domain.study import MRSequence, Patient
+from braintumor.domain.study import MRSequence, Patient, StudyKind
 
 
 class Section(StrEnum):
@@ -90,7 +90,7 @@ class StudyReference:
     """What the report is about; `kind` is ``dicom`` or ``nifti``, `time` is local, ISO 8601, '' when unknown."""
 
     uid: str
-    kind: str
+    kind: StudyKind
     date: datetime.date | None
     time: str
     accession: str

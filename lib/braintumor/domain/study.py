@@ -157,6 +157,13 @@ class Series:
     evidence: Evidence
 
 
+class StudyKind(StrEnum):
+    """What a study's files are."""
+
+    DICOM = "dicom"
+    NIFTI = "nifti"
+
+
 @dataclass(frozen=True, eq=False)
 class Study:
     """One visit of one patient: up to four usable series, and what else was there.
@@ -166,7 +173,7 @@ class Study:
     uid
         Study Instance UID, or the case name for NIfTI.
     kind
-        ``dicom`` or ``nifti``.
+        What its files are; the word does as well, another one is a ValueError.
     series
         The series chosen for each sequence.
     unused
@@ -174,12 +181,15 @@ class Study:
     """
 
     uid: str
-    kind: str
+    kind: StudyKind
     patient: Patient
     study_date: date | None
     series: Mapping[MRSequence, Series]
     unused: Mapping[str, str] = field(default_factory=dict)
     flags: tuple[Flag, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", StudyKind(self.kind))
 
     @property
     def reference(self) -> Series:

@@ -10,10 +10,10 @@ from html import escape
 
 from PIL import Image
 
-from braintumor.domain import REGION_NAMES, Region
+from braintumor.domain import REGION_NAMES, EmptyPolicy, Region
 from braintumor.evaluate.calibration import Reliability
 from braintumor.evaluate.charts import dice_chart, reliability_chart
-from braintumor.evaluate.metrics import CALIBRATION, METRICS, EmptyPolicy, Metric
+from braintumor.evaluate.metrics import CALIBRATION, EMPTY_MEANING, METRICS, Metric
 from braintumor.evaluate.summary import CaseResult, Statistics, Table, grouped, measured, summarise
 
 _STYLE = """
@@ -79,6 +79,7 @@ def page(
 ) -> str:
     """The whole report."""
     table = summarise(results)
+    meaning = EMPTY_MEANING[facts.policy]
     title = f"{facts.predictions} against {facts.truth}"
     parts = [
         f"<h1>{escape(title)}</h1>",
@@ -87,7 +88,7 @@ def page(
         _notes(facts.notes),
         "<h2>Summary</h2>",
         _main_table(table),
-        f'<p class="muted">Mean over cases, its 95 % bootstrap interval, and the median. {escape(facts.policy.meaning)}</p>',
+        f'<p class="muted">Mean over cases, its 95 % bootstrap interval, and the median. {escape(meaning)}</p>',
         "<h2>Dice by region</h2>",
         _figure(
             dice_chart(results, table).svg(),

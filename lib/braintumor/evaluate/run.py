@@ -15,11 +15,21 @@ import numpy as np
 from PIL import Image
 
 from braintumor import __version__
-from braintumor.domain import InputNotFoundError, MRSequence, NotInstalledError, Region, appearing, check_output
+from braintumor.domain import (
+    CaseProgress,
+    EmptyPolicy,
+    InputNotFoundError,
+    MRSequence,
+    NotInstalledError,
+    Region,
+    appearing,
+    check_output,
+    silent,
+)
 from braintumor.evaluate import masks, model
 from braintumor.evaluate.calibration import Reliability
 from braintumor.evaluate.charts import dice_chart, reliability_chart
-from braintumor.evaluate.metrics import EmptyPolicy, Scores, score
+from braintumor.evaluate.metrics import EMPTY_MEANING, Scores, score
 from braintumor.evaluate.page import EvaluationFacts, page
 from braintumor.evaluate.pairs import Pair, Pairing, pair, truths
 from braintumor.evaluate.pictures import picture, sheet
@@ -41,8 +51,6 @@ from braintumor.segment import load_engine
 
 WORST = 3
 """Cases shown as pictures."""
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,7 @@ def of_predictions(
     truth: Path,
     out: Path,
     options: EvaluateOptions = EvaluateOptions(),
-    progress: Progress = lambda name, done, total: None,
+    progress: CaseProgress = silent,
 ) -> Evaluation:
     """Score a folder of masks, anybody's, against a folder of expert masks, and write the report to `out`.
 
@@ -129,7 +137,7 @@ def of_model(
     truth: Path,
     out: Path,
     options: EvaluateOptions = EvaluateOptions(),
-    progress: Progress = lambda name, done, total: None,
+    progress: CaseProgress = silent,
 ) -> Evaluation:
     """Run our network on each case folder of `truth` and score masks and probabilities, on the grid the network works on.
 
@@ -284,7 +292,7 @@ def _summary(facts: EvaluationFacts, results: Sequence[CaseResult]) -> dict[str,
         "created": facts.created,
         "software": facts.software,
         "cases": len(results),
-        "empty_policy": {"name": facts.policy.value, "meaning": facts.policy.meaning},
+        "empty_policy": {"name": facts.policy.value, "meaning": EMPTY_MEANING[facts.policy]},
         "interval": {"of": "mean", "method": "percentile bootstrap", "level": CONFIDENCE, "resamples": RESAMPLES, "seed": SEED},
         "regions": as_dict(summarise(results)),
         "groups": {

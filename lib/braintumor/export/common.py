@@ -28,6 +28,7 @@ from braintumor.domain import (
     Segmentation,
     Series,
     Study,
+    StudyKind,
     explained,
 )
 
@@ -168,7 +169,7 @@ def read_header(study: Study, series: Series) -> Dataset:
     CorruptFileError
         See `read_instance`.
     """
-    if study.kind != "dicom":
+    if study.kind is not StudyKind.DICOM:
         raise InputNotFoundError(
             "a study read from NIfTI has no DICOM instances that a DICOM result could refer to",
             remedy="convert it with `braintumor to-dicom` first, or use the NIfTI results",

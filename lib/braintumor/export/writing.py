@@ -25,6 +25,7 @@ from braintumor.domain import (
     Segmentation,
     StoredSeries,
     Study,
+    StudyKind,
     appearing,
 )
 from braintumor.export import manifest as manifest_file
@@ -127,7 +128,7 @@ def write_results(
                 Pillow.fromarray(report.overview(case, segmentation, measurements).rgb).save(folder / "preview.png")
                 wrote(folder / "preview.png")
         derived: tuple[StoredSeries, ...] = ()
-        if study.kind == "dicom":
+        if study.kind is StudyKind.DICOM:
             with part("dicom") as wrote:
                 mask = per_series[study.reference_sequence]
                 made = _dicom(study, mask, measurements, findings, pictures, context, options)

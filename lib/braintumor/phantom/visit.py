@@ -17,6 +17,7 @@ from braintumor.domain import (
     LPS_FROM_RAS,
     Affine,
     Author,
+    AuthorKind,
     BrainTumorError,
     Image,
     MRSequence,
@@ -36,7 +37,7 @@ from braintumor.phantom.tumour import TumourPlan, grow
 
 FIRST_VISIT = date(2024, 1, 15)
 LARGEST_ML = 250.0
-AUTHOR = Author(kind="human", name="phantom truth")
+AUTHOR = Author(kind=AuthorKind.HUMAN, name="phantom truth")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,19 @@ import numpy.typing as npt
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
-from braintumor.domain import Affine, Alignment, Flag, Grid, Image, MRSequence, RegistrationError, Series, Severity, canonical
+from braintumor.domain import (
+    Affine,
+    Alignment,
+    AlignmentMethod,
+    Flag,
+    Grid,
+    Image,
+    MRSequence,
+    RegistrationError,
+    Series,
+    Severity,
+    canonical,
+)
 from braintumor.preprocess.grid import resample, single_thread, to_sitk
 
 NMI_WARN, NMI_REFUSE = 1.03, 1.015
@@ -53,7 +65,7 @@ def align(sequence: MRSequence, series: Series, reference: Series, *, stripped: 
     same_grid = _ordered(moving.grid).same_as(_ordered(reference.image.grid))
     before = _agreement(fixed, moving, identity)
     if same_grid and _needs_no_search(fixed, moving, before, stripped=stripped):
-        return Alignment(identity, "same-grid", before), ()
+        return Alignment(identity, AlignmentMethod.SAME_GRID, before), ()
     small = _working(moving)
     found = _refine(fixed, small, identity)
     after = _agreement(fixed, moving, found)
@@ -72,7 +84,8 @@ def align(sequence: MRSequence, series: Series, reference: Series, *, stripped: 
             f"{sequence.title} could not be aligned to the reference (agreement {after:.3f}, at least {NMI_REFUSE} is needed)",
             remedy="Check that it shows the same head, or leave the series out",
         )
-    method = "rigid" if found is not identity else "same-grid" if same_grid else "same-frame"
+    plain = AlignmentMethod.SAME_GRID if same_grid else AlignmentMethod.SAME_FRAME
+    method = AlignmentMethod.RIGID if found is not identity else plain
     if after < NMI_WARN:
         words = f"{sequence.title} agrees poorly with the reference after alignment ({after:.3f}); check the overlay."
         flags.append(Flag("poor-registration", Severity.SERIOUS, words))

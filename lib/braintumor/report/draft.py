@@ -27,6 +27,7 @@ from braintumor.domain import (
     StoredInstance,
     StoredSeries,
     Study,
+    StudyKind,
     StudyReference,
 )
 from braintumor.report.language import write_text
@@ -102,11 +103,11 @@ def draft(
 
 def accession_of(study: Study) -> str:
     """The study's accession number; '' where it has none."""
-    return _header(study.reference).get("AccessionNumber", "") if study.kind == "dicom" else ""
+    return _header(study.reference).get("AccessionNumber", "") if study.kind is StudyKind.DICOM else ""
 
 
 def _reference(study: Study, derived: tuple[StoredSeries, ...]) -> StudyReference:
-    header = _header(study.reference) if study.kind == "dicom" else {}
+    header = _header(study.reference) if study.kind is StudyKind.DICOM else {}
     return StudyReference(
         uid=study.uid,
         kind=study.kind,
@@ -118,7 +119,7 @@ def _reference(study: Study, derived: tuple[StoredSeries, ...]) -> StudyReferenc
     )
 
 
-def _series(sequence: MRSequence, series: Series, kind: str) -> StoredSeries:
+def _series(sequence: MRSequence, series: Series, kind: StudyKind) -> StoredSeries:
     class_uid = _header(series).get("SOPClassUID", "") if kind == "dicom" else ""
     instances = tuple(StoredInstance(i.uid, class_uid, i.sha256) for i in series.instances)
     return StoredSeries(series.uid, "MR", str(series.attributes.get("description", "")), sequence, instances)

@@ -13,6 +13,7 @@ from scipy import ndimage
 from braintumor.domain import (
     LABELS,
     REGION_NAMES,
+    AlignmentMethod,
     Case,
     Diameters,
     Measurements,
@@ -186,8 +187,14 @@ def _montage(scene: Scene, columns: int = 6, rows: int = 4) -> Picture:
 
 def _registration(scene: Scene, case: Case) -> Picture | None:
     """Each moved sequence in two planes: checkerboard with the reference, and the reference's edges over it."""
-    moved = [s for s in case.present if s in case.alignment and case.alignment[s].method == "rigid" and s in scene.images]
-    reference = next((s for s, a in case.alignment.items() if a.method == "reference" and s in scene.images), None)
+    moved = [
+        s
+        for s in case.present
+        if s in case.alignment and case.alignment[s].method is AlignmentMethod.RIGID and s in scene.images
+    ]
+    reference = next(
+        (s for s, a in case.alignment.items() if a.method is AlignmentMethod.REFERENCE and s in scene.images), None
+    )
     if not moved or reference is None:
         return None
     middle = [(part.start + part.stop) // 2 for part in scene.box]

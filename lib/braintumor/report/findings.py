@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import date
 
 from braintumor.domain import (
+    AlignmentMethod,
     Case,
     Comparison,
     Context,
@@ -108,7 +109,7 @@ def _use(study: Study, case: Case, sequence: MRSequence) -> SequenceUse:
 def _reference(study: Study, case: Case) -> MRSequence:
     """Whose space the case is in: the case's own word, for it may have been prepared around another one."""
     for sequence, alignment in case.alignment.items():
-        if alignment.method == "reference":
+        if alignment.method is AlignmentMethod.REFERENCE:
             return sequence
     return study.reference_sequence
 

@@ -8,6 +8,8 @@ from datetime import date
 
 from braintumor.domain import (
     LABELS,
+    AlignmentMethod,
+    AuthorKind,
     Comparison,
     Confirmation,
     Context,
@@ -130,13 +132,13 @@ def _technique(technique: Technique) -> Iterator[Statement]:
             section, "sequences-missing", {"count": len(missing), "sequences": _terms(missing)}, "technique.sequences"
         )
     reference = Term("sequence", technique.reference.value)
-    for method in ("same-grid", "same-frame"):
+    for method in (AlignmentMethod.SAME_GRID, AlignmentMethod.SAME_FRAME):
         alike = tuple(s for s, use in technique.sequences.items() if use.method == method)
         if alike:
             arguments = {"count": len(alike), "sequences": _terms(alike), "reference": reference}
             yield Statement(section, f"aligned-{method}", arguments, "technique.sequences")
     for sequence, use in technique.sequences.items():
-        if use.method == "rigid":
+        if use.method is AlignmentMethod.RIGID:
             arguments = {
                 "sequence": Term("sequence", sequence.value),
                 "reference": reference,
@@ -144,7 +146,7 @@ def _technique(technique: Technique) -> Iterator[Statement]:
                 "turn": Quantity(use.rotation_deg, "degree"),
             }
             yield Statement(section, "aligned-rigid", arguments, f"technique.sequences.{sequence.value}")
-    if technique.author.kind == "model":
+    if technique.author.kind is AuthorKind.MODEL:
         name = " ".join(filter(None, (technique.author.name, technique.author.version)))
         yield Statement(section, "mask-by-model", {"model": Verbatim(name)}, "technique.author")
     else:
@@ -321,7 +323,7 @@ def _recommendations(findings: Findings) -> Iterator[Statement]:
     if missing:
         arguments: dict[str, Argument] = {"count": len(missing), "sequences": _terms(missing)}
         yield Statement(section, "recommend-sequences", arguments, "technique.sequences")
-    if any(use.method == "rigid" for use in findings.technique.sequences.values()):
+    if any(use.method is AlignmentMethod.RIGID for use in findings.technique.sequences.values()):
         yield Statement(section, "recommend-overlay", {}, "technique.sequences")
     response = findings.comparison.response if findings.comparison else None
     if response is not None and response.confirmation is Confirmation.PENDING:
@@ -334,14 +336,14 @@ def _recommendations(findings: Findings) -> Iterator[Statement]:
 def _limitations(findings: Findings) -> Iterator[Statement]:
     section = Section.LIMITATIONS
     yield Statement(section, "disclaimer")
-    if findings.technique.author.kind == "model":
+    if findings.technique.author.kind is AuthorKind.MODEL:
         yield Statement(section, "by-algorithm", {}, "technique.author")
     yield Statement(section, "describes-mask")
     spacing = Quantity(findings.measurements.slice_spacing_mm, "mm")
     yield Statement(section, "axial-slices", {"spacing": spacing}, "measurements.slice_spacing_mm")
     if any(region.lobe for region in findings.measurements.regions.values()):
         yield Statement(section, "lobes-approximate", {}, "measurements.regions")
-    if any(use.method == "rigid" for use in findings.technique.sequences.values()):
+    if any(use.method is AlignmentMethod.RIGID for use in findings.technique.sequences.values()):
         yield Statement(section, "rigid-only", {}, "technique.sequences")
 
 

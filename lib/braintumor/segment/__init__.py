@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.domain import Author, Case, Flag, Region, Segmentation, Severity, channels_of, from_channels, region_mask
+from braintumor.domain import (
+    Author,
+    AuthorKind,
+    Case,
+    Flag,
+    Region,
+    Segmentation,
+    Severity,
+    ShareProgress,
+    channels_of,
+    from_channels,
+    region_mask,
+    silent,
+)
 from braintumor.segment.engines import ENGINES, AnyEngine, Engine, Probabilities, VolumeEngine, load_engine
 from braintumor.segment.postprocess import MIN_COMPONENT_ML, entropy, most_likely, remove_specks, without_faint_enhancement
 from braintumor.segment.predict import predict
@@ -50,7 +62,7 @@ def segment_case(
     case: Case,
     engine: AnyEngine,
     options: SegmentOptions = SegmentOptions(),
-    progress: Callable[[float], None] = lambda share: None,
+    progress: ShareProgress = silent,
 ) -> Segmentation:
     """Label every voxel of a case; flags of the case are not repeated.
 
@@ -66,7 +78,7 @@ def probabilities(
     case: Case,
     engine: AnyEngine,
     options: SegmentOptions = SegmentOptions(),
-    progress: Callable[[float], None] = lambda share: None,
+    progress: ShareProgress = silent,
 ) -> Probabilities:
     """The first half of `segment_case`: what the network says, for those who want to judge it."""
     if isinstance(engine, VolumeEngine):
@@ -88,7 +100,7 @@ def decide(case: Case, found: Probabilities, engine: AnyEngine, options: Segment
     return Segmentation(
         mask=mask,
         grid=case.grid,
-        author=Author("model", model.name, model.version, model.checksum, engine.name),
+        author=Author(AuthorKind.MODEL, model.name, model.version, model.checksum, engine.name),
         uncertainty=uncertainty,
         confidence=confidence,
         flags=_flags(confidence, faint_ml),

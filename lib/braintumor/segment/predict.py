@@ -11,8 +11,8 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from braintumor.domain import Case, bounding_box
-from braintumor.segment.engines.protocol import Batch, Engine, Probabilities, Progress, silent
+from braintumor.domain import Case, ShareProgress, bounding_box, silent
+from braintumor.segment.engines.protocol import Batch, Engine, Probabilities
 from braintumor.segment.network import NetworkConfig
 from braintumor.segment.postprocess import most_likely
 
@@ -29,7 +29,7 @@ VIEWS: tuple[tuple[bool, float], ...] = ((False, 0.0), (True, 0.0), (False, 10.0
 """Test-time augmentation: (left-right flip, rotation in degrees in the axial plane); the first is the plain view."""
 
 
-def predict(case: Case, engine: Engine, *, tta: bool = False, progress: Progress = silent) -> Probabilities:
+def predict(case: Case, engine: Engine, *, tta: bool = False, progress: ShareProgress = silent) -> Probabilities:
     """Run the network over every slice that holds brain.
 
     Where the model has a temperature, it is applied once, to the average over the views; the most likely classes are decided

@@ -18,6 +18,7 @@ from braintumor.domain import (
     LABELS,
     Affine,
     Author,
+    AuthorKind,
     Grid,
     InputNotFoundError,
     NewerVersionError,
@@ -61,7 +62,7 @@ class MaskVersion:
     """
 
     uid: str
-    kind: str
+    kind: AuthorKind
     author: str
     model_version: str
     created: datetime | None
@@ -88,7 +89,7 @@ class Labels:
         record = self._masks.known(study_uid)
         if record is not None:
             author = record.segmentation.author
-            found.append(MaskVersion(f"model:{author.version}", "model", author.name, author.version, None, ""))
+            found.append(MaskVersion(f"model:{author.version}", AuthorKind.MODEL, author.name, author.version, None, ""))
         return tuple(found)
 
     def human(self, study: str | StudyEntry) -> LabelVersion | None:
@@ -164,10 +165,10 @@ class Labels:
             newest = self.human(study_uid)
             if newest is not None and base and newest.uid != base and not force:
                 raise ConflictError(newest)
-            author = Author("human", name)
+            author = Author(AuthorKind.HUMAN, name)
             if record is not None:
                 made = record.segmentation.author
-                author = Author("human", name, made.version, made.checksum, made.engine)
+                author = Author(AuthorKind.HUMAN, name, made.version, made.checksum, made.engine)
             segmentation = Segmentation(mask, series.image.grid, author)
             created = datetime.now().replace(microsecond=0)
             context = ResultContext.of(prepared.study, segmentation, created)
@@ -177,7 +178,7 @@ class Labels:
         changed = self._compare(record, segmentation, series_uid)
         if changed is not None:
             write_json(self._changes / f"{uid}.json", changed)
-        return MaskVersion(uid, "human", name, author.version, created, series_uid, changed)
+        return MaskVersion(uid, AuthorKind.HUMAN, name, author.version, created, series_uid, changed)
 
     def grid(self, study_uid: str, series_uid: str) -> Grid:
         """The own grid of a series in use."""

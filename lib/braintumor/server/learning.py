@@ -36,9 +36,9 @@ from braintumor.active_learning import (
 )
 from braintumor.active_learning.registry import Registry
 from braintumor.archive import StudyEntry
-from braintumor.domain import BusyError, NoLabelsError, Region, SubmissionError, UnknownJobError, write_json
+from braintumor.domain import BusyError, JobState, NoLabelsError, Progress, Region, SubmissionError, UnknownJobError, write_json
 from braintumor.measure.change import change
-from braintumor.server.jobs import Jobs, Progress, Urgency
+from braintumor.server.jobs import JobKind, Jobs, Urgency
 from braintumor.server.labels import Labels
 from braintumor.server.masks import Masks
 from braintumor.server.studies import Studies
@@ -171,7 +171,11 @@ class Learning:
         """Go on with a training that the last server was stopped in."""
         with self._lock:
             folder = self._latest()
-            if folder is not None and read_status(folder).state in ("pending", "running") and not is_running(folder):
+            if (
+                folder is not None
+                and read_status(folder).state in (JobState.PENDING, JobState.RUNNING)
+                and not is_running(folder)
+            ):
                 self._start(folder)
 
     def stop(self) -> dict[str, Any]:
@@ -201,8 +205,8 @@ class Learning:
             if self._process is not None and folder is not None and self._process.poll() is None:
                 before = read_status(folder)
                 self._end(folder)
-                if read_status(folder).state == "cancelled":  # by us, not by a person: to be taken up again
-                    write_json(folder / "status.json", replace(before, state="pending").as_dict())
+                if read_status(folder).state == JobState.CANCELLED:  # by us, not by a person: to be taken up again
+                    write_json(folder / "status.json", replace(before, state=JobState.PENDING).as_dict())
 
     def _scores(self, entry: StudyEntry) -> CaseScores | None:
         """What the served model's uncertainty of the study is, as far as it was computed."""
@@ -229,7 +233,7 @@ class Learning:
             if methods and (scores is None or any(getattr(scores, method) in (None, ()) for method in methods)):
                 work = partial(self._compute, entry, methods)
                 key = f"score {self._masks.key(entry)} {methods}"
-                self._jobs.submit("score", entry.uid, work, key=key, urgency=Urgency.BACKGROUND)
+                self._jobs.submit(JobKind.SCORE, entry.uid, work, key=key, urgency=Urgency.BACKGROUND)
 
     def _compute(self, entry: StudyEntry, methods: tuple[str, ...], report: Progress) -> None:
         case = self._studies.prepared(entry.uid, report).case
@@ -271,7 +275,7 @@ class Learning:
 
     def _alive(self, folder: Path) -> bool:
         """Whether a process is at work, also one that has not come as far as taking its lock."""
-        if read_status(folder).state not in ("pending", "running"):
+        if read_status(folder).state not in (JobState.PENDING, JobState.RUNNING):
             return False  # it has said its last word, and is only tidying up
         return is_running(folder) or (self._process is not None and self._process.poll() is None)
 
@@ -303,17 +307,17 @@ class Learning:
         if self._process is not None:
             self._process.wait(GRACE_S)
         status = read_status(folder)
-        if status.state in ("pending", "running"):  # it was stopped before it could say so itself
-            write_json(folder / "status.json", replace(status, state="cancelled").as_dict())
+        if status.state in (JobState.PENDING, JobState.RUNNING):  # it was stopped before it could say so itself
+            write_json(folder / "status.json", replace(status, state=JobState.CANCELLED).as_dict())
 
     def _view(self, folder: Path) -> dict[str, Any]:
         """A retraining as the panel's Job."""
         status = read_status(folder)
         state = status.state
-        if state in ("pending", "running") and not self._alive(folder):
-            state = "failed"
+        if state in (JobState.PENDING, JobState.RUNNING) and not self._alive(folder):
+            state = JobState.FAILED
         problem = status.problem
-        if state == "failed" and problem is None:
+        if state == JobState.FAILED and problem is None:
             problem = {
                 "title": "The training ended unexpectedly",
                 "remedy": "Start it again; the served model is unchanged. Its folder's log.txt says how far it came",

@@ -23,6 +23,7 @@ from braintumor.domain import (
     Flag,
     Grid,
     InputNotFoundError,
+    Progress,
     Region,
     Segmentation,
     Severity,
@@ -33,7 +34,7 @@ from braintumor.domain import (
 from braintumor.measure.table import as_dict
 from braintumor.preprocess import on_grid
 from braintumor.segment import AnyEngine, Probabilities, decide, load_engine, probabilities
-from braintumor.server.jobs import Job, Jobs, Progress, Urgency
+from braintumor.server.jobs import Job, JobKind, Jobs, Urgency
 from braintumor.server.studies import PreparedStudy, Studies, to_bytes
 from braintumor.track import Visit
 
@@ -104,7 +105,7 @@ class Masks:
         version = self._registry.current()
         key = self._key(study_uid, version)
         return self._jobs.submit(
-            "segment", study_uid, lambda report: self._segment(study_uid, report), key=f"segment {key}", urgency=urgency
+            JobKind.SEGMENT, study_uid, lambda report: self._segment(study_uid, report), key=f"segment {key}", urgency=urgency
         )
 
     def prepare(self, study_uid: str) -> None:
@@ -115,7 +116,7 @@ class Masks:
                 self._studies.prepared(study_uid, report)
                 self.engine()
 
-            self._jobs.submit("prepare", study_uid, work, urgency=Urgency.BACKGROUND)
+            self._jobs.submit(JobKind.PREPARE, study_uid, work, urgency=Urgency.BACKGROUND)
 
     def known(self, study: str | StudyEntry) -> Record | None:
         """What the served model said of the study as it now is (or as the entry has it), if it was asked."""

@@ -24,13 +24,13 @@ from braintumor.domain import (
     Grid,
     InputNotFoundError,
     MRSequence,
+    Progress,
     Series,
     Severity,
     Study,
     SubmissionError,
     write_json,
 )
-from braintumor.server.jobs import Progress
 
 PREPARED = 2
 """Prepared studies kept in memory: the one on screen and the one before it; each takes about 0.3 GB."""

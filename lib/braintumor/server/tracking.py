@@ -13,8 +13,8 @@ from typing import Any
 
 from braintumor import track as track_stage
 from braintumor.archive import StudyEntry
-from braintumor.domain import InputNotFoundError, UnknownStudyError, VisitsError, write_json
-from braintumor.server.jobs import Job, Jobs, Progress
+from braintumor.domain import InputNotFoundError, Progress, UnknownStudyError, VisitsError, write_json
+from braintumor.server.jobs import Job, JobKind, Jobs
 from braintumor.server.labels import Labels
 from braintumor.server.masks import Masks
 from braintumor.server.studies import Studies
@@ -92,7 +92,7 @@ class Tracking:
         """
         entries = self._entries(study_uid, wish.priors)
         key = self._key(entries, wish)
-        return self._jobs.submit("track", study_uid, lambda report: self._run(entries, wish, report), key=f"track {key}")
+        return self._jobs.submit(JobKind.TRACK, study_uid, lambda report: self._run(entries, wish, report), key=f"track {key}")
 
     def latest(self, study_uid: str) -> FinishedComparison:
         """The last comparison of a study.
@@ -133,7 +133,7 @@ class Tracking:
         entries = tuple(store.study(uid) for uid in pointer["visits"])
         at = datetime.fromtimestamp((self._folder / pointer["key"] / TIMELINE).stat().st_mtime).replace(microsecond=0)
         work = partial(self._store, entries, wish, at)
-        return self._jobs.submit("archive", study_uid, work, key=f"archive {pointer['key']}")
+        return self._jobs.submit(JobKind.ARCHIVE, study_uid, work, key=f"archive {pointer['key']}")
 
     def _entries(self, study_uid: str, priors: Sequence[str]) -> tuple[StudyEntry, ...]:
         store = self._studies.store

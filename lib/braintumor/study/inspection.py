@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from braintumor.domain import BrainTumorError, Evidence, Flag, Image, MRSequence
+from braintumor.domain import BrainTumorError, Evidence, Flag, Image, MRSequence, StudyKind
 from braintumor.study import nifti, sources
 from braintumor.study.choose import SeriesCandidate, SeriesChoice, candidates_of
 from braintumor.study.facts import attributes_of
@@ -37,7 +37,7 @@ class Inspection:
         files, not_dicom, copies, patients, studies.
     """
 
-    kind: str
+    kind: StudyKind
     series: tuple[Mapping[str, Any], ...]
     chosen: Mapping[MRSequence, str]
     unused: Mapping[str, str]
@@ -94,7 +94,7 @@ def _inspect(material: sources.Material, overrides: Mapping[MRSequence, str]) ->
         return _nifti(material, overrides, problems, counts)
     if not problems:
         raise nothing_found(material, index)
-    return Inspection("dicom", (), {}, index.ignored, (), tuple(problems), counts)
+    return Inspection(StudyKind.DICOM, (), {}, index.ignored, (), tuple(problems), counts)
 
 
 def _dicom(
@@ -114,7 +114,7 @@ def _dicom(
     _note_missing(choice.chosen, problems)
     chosen = {s: choice.chosen[s].key for s in MRSequence if s in choice.chosen}
     flags = (*choice.flags, *missing_flags(chosen))
-    return Inspection("dicom", tuple(entries), chosen, choice.unused, flags, tuple(problems), counts)
+    return Inspection(StudyKind.DICOM, tuple(entries), chosen, choice.unused, flags, tuple(problems), counts)
 
 
 def _entry(
@@ -171,7 +171,9 @@ def _nifti(
         entries.append(entry)
     _note_missing(case.files, problems)
     chosen = {s: p.name for s, p in case.files.items()}
-    return Inspection("nifti", tuple(entries), chosen, case.unused, (*flags, *missing_flags(chosen)), tuple(problems), counts)
+    return Inspection(
+        StudyKind.NIFTI, tuple(entries), chosen, case.unused, (*flags, *missing_flags(chosen)), tuple(problems), counts
+    )
 
 
 def _note_missing(found: Mapping[MRSequence, object], problems: list[BrainTumorError]) -> None:

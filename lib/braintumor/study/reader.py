@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,10 @@ from braintumor.domain import (
     Patient,
     Series,
     Severity,
+    ShareProgress,
     Study,
+    StudyKind,
+    silent,
 )
 from braintumor.study import nifti, sources
 from braintumor.study.choose import Load, SeriesCandidate, SeriesChoice, candidates_of, choose
@@ -30,15 +33,13 @@ from braintumor.study.volume import build_series, header_flags
 MINIMUM = 2
 """Fewest sequences a study is segmented with; one of them must show oedema or enhancement (T1ce, T2 or FLAIR)."""
 
-Progress = Callable[[float], None]
-
 
 def read_study(
     source: str | Path,
     *,
     overrides: Mapping[MRSequence, str] | None = None,
     require: int = MINIMUM,
-    progress: Progress = lambda share: None,
+    progress: ShareProgress = silent,
 ) -> Study:
     """Read one visit of one patient.
 
@@ -138,7 +139,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def _study(material: sources.Material, overrides: Mapping[MRSequence, str], require: int, progress: Progress) -> Study:
+def _study(material: sources.Material, overrides: Mapping[MRSequence, str], require: int, progress: ShareProgress) -> Study:
     index = index_files(material.files, raise_it, lambda share: progress(0.6 * share))
     if index.series:
         return _dicom_study(index, overrides, require, progress)
@@ -147,7 +148,7 @@ def _study(material: sources.Material, overrides: Mapping[MRSequence, str], requ
     raise nothing_found(material, index)
 
 
-def _dicom_study(index: SeriesIndex, overrides: Mapping[MRSequence, str], require: int, progress: Progress) -> Study:
+def _dicom_study(index: SeriesIndex, overrides: Mapping[MRSequence, str], require: int, progress: ShareProgress) -> Study:
     loaded: dict[str, Series] = {}  # pixels that told T1 from T1ce are not read twice
 
     def load(candidate: SeriesCandidate) -> Image:
@@ -166,10 +167,12 @@ def _dicom_study(index: SeriesIndex, overrides: Mapping[MRSequence, str], requir
     first = index.first
     flags = (*choice.flags, *missing_flags(series))
     uid = text(first, "StudyInstanceUID")
-    return Study(uid, "dicom", patient_of(first), study_date_of(first), series, choice.unused, flags)
+    return Study(uid, StudyKind.DICOM, patient_of(first), study_date_of(first), series, choice.unused, flags)
 
 
-def _nifti_study(material: sources.Material, overrides: Mapping[MRSequence, str], require: int, progress: Progress) -> Study:
+def _nifti_study(
+    material: sources.Material, overrides: Mapping[MRSequence, str], require: int, progress: ShareProgress
+) -> Study:
     case = nifti.find_case(material.files, overrides, raise_it)
     refuse_missing(case.files, require)
     series: dict[MRSequence, Series] = {}
@@ -179,4 +182,4 @@ def _nifti_study(material: sources.Material, overrides: Mapping[MRSequence, str]
         flags += found
         progress(len(series) / len(case.files))
     uid = case.name or material.name
-    return Study(uid, "nifti", Patient(), None, series, case.unused, (*flags, *missing_flags(series)))
+    return Study(uid, StudyKind.NIFTI, Patient(), None, series, case.unused, (*flags, *missing_flags(series)))

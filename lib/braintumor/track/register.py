@@ -117,8 +117,8 @@ def align_visits(
     matrix, quality = found[0], _quality(*fine, found[0])
     if quality < QUALITY_REFUSE:
         raise RegistrationError(
-            f"The visits could not be aligned on {sequence.title} (agreement {quality:.2f}, at least {QUALITY_REFUSE} is needed), "
-            "so nothing is said about change",
+            f"The visits could not be aligned on {sequence.title} (agreement {quality:.2f}, at least {QUALITY_REFUSE} is "
+            "needed), so nothing is said about change",
             remedy="Check that both show the same head and the whole brain; compare them by eye",
         )
     precision = _split_half(*fine, matrix, _generators(degrees_of_freedom), rng)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from collections.abc import Sequence as Seq
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -173,7 +172,7 @@ def _write_priors(timeline: Timeline, folder: Path, grid: Grid) -> list[str]:
     return names
 
 
-def refuse_early(given: Seq[Study | Visit], notes: Seq[VisitNotes], *, force: bool) -> None:
+def refuse_early(given: Sequence[Study | Visit], notes: Sequence[VisitNotes], *, force: bool) -> None:
     """Refuse what `compare` would refuse for its patients, studies or dates, before minutes of work.
 
     Raises

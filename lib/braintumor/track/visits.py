@@ -17,6 +17,7 @@ from braintumor.domain import (
     Segmentation,
     Severity,
     Study,
+    StudyKind,
     VisitsError,
 )
 from braintumor.track.rano import Clinical
@@ -87,7 +88,7 @@ def check_different(studies: Sequence[Study]) -> None:
     uids, contents = set(), set()
     for study in studies:
         content = frozenset(instance.sha256 for series in study.series.values() for instance in series.instances)
-        if (study.kind == "dicom" and study.uid in uids) or content in contents:
+        if (study.kind is StudyKind.DICOM and study.uid in uids) or content in contents:
             raise VisitsError("One visit is given twice", remedy="Give each visit once; a change needs two")
         uids.add(study.uid)
         contents.add(content)

@@ -50,7 +50,7 @@ class Patience:
 
 
 class DicomOutlet:
-    """One AE, see `Outlet`.
+    """One AE, see `Destination`.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class DicomOutlet:
                 _check_stored(answer)
 
     def confirm(self, parcel: Delivery) -> DeliveryConfirmation:
-        """As `DestinationSettings.verify` says, see `Outlet`."""
+        """As `DestinationSettings.verify` says, see `Destination`."""
         if self._settings.verify == "none":
             return DeliveryConfirmation.KEPT
         references = [item.reference() for item in parcel.items]

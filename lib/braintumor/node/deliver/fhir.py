@@ -25,7 +25,7 @@ _ONCE = 1
 
 
 class FhirOutlet:
-    """One FHIR R4 server, see `Outlet`.
+    """One FHIR R4 server, see `Destination`.
 
     Raises
     ------
@@ -39,7 +39,7 @@ class FhirOutlet:
         self._client = FhirClient(settings.url, token=token, timeout=timeout_s, verify=ca or True, attempts=_ONCE)
 
     def send(self, parcel: Delivery) -> None:
-        """One transaction of conditional updates: sent again, it changes nothing, see `Outlet`."""
+        """One transaction of conditional updates: sent again, it changes nothing, see `Destination`."""
         bundle = _bundle(parcel)
         try:
             self._client.send(bundle)
@@ -48,7 +48,7 @@ class FhirOutlet:
             raise self._failed("The FHIR server did not take the report", fault, error.status) from error
 
     def confirm(self, parcel: Delivery) -> DeliveryConfirmation:
-        """Read the report back, see `Outlet`."""
+        """Read the report back, see `Destination`."""
         if self._settings.verify == "none":
             return DeliveryConfirmation.KEPT
         bundle = _bundle(parcel)

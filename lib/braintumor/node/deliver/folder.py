@@ -20,7 +20,7 @@ _LOOK = "Look whether the folder is there (mounted), writable, and has free spac
 
 
 class FolderOutlet:
-    """One folder, see `Outlet`; it must exist, because one that does not is most likely not mounted."""
+    """One folder, see `Destination`; it must exist, because one that does not is most likely not mounted."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -44,7 +44,7 @@ class FolderOutlet:
                 shutil.rmtree(scratch, ignore_errors=True)
 
     def confirm(self, parcel: Delivery) -> DeliveryConfirmation:
-        """Read everything again, see `Outlet`."""
+        """Read everything again, see `Destination`."""
         with _explained():
             return DeliveryConfirmation.KEPT if self._has(parcel) else DeliveryConfirmation.MISSING
 

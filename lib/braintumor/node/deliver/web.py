@@ -33,7 +33,7 @@ _FAULTS = (
 
 
 class WebOutlet:
-    """One DICOMweb service, see `Outlet`.
+    """One DICOMweb service, see `Destination`.
 
     Raises
     ------
@@ -54,14 +54,14 @@ class WebOutlet:
         self._client = open_client(settings.url, session, timeout=wait, chunk_size=_ONE_MESSAGE)
 
     def send(self, parcel: Delivery) -> None:
-        """STOW-RS, one instance after the other; one that is there already is as good as stored, see `Outlet`."""
+        """STOW-RS, one instance after the other; one that is there already is as good as stored, see `Destination`."""
         for item in parcel.items:
             dataset = decoded(item.read())
             with _explained():
                 self._store(dataset)
 
     def confirm(self, parcel: Delivery) -> DeliveryConfirmation:
-        """QIDO-RS for each instance, see `Outlet`."""
+        """QIDO-RS for each instance, see `Destination`."""
         if self._settings.verify == "none":
             return DeliveryConfirmation.KEPT
         references = [item.reference() for item in parcel.items]

@@ -9,9 +9,9 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from braintumor.node.receive.intake import Count, IngestOutcome, IngestResult, Intake
+from braintumor.node.receive.intake import Count, IngestResult, Intake
 from braintumor.node.settings import Watch
-from braintumor.node.spool import LARGEST_INSTANCE, Arrival, Refusal, Spool
+from braintumor.node.spool import LARGEST_INSTANCE, Arrival, IngestOutcome, Refusal, Spool
 
 log = logging.getLogger("braintumor.node.receive.folder")
 

@@ -10,9 +10,8 @@ from braintumor.node.deliver.commitment import CommitmentInbox
 from braintumor.node.receive.commitment import Peer
 from braintumor.node.receive.dimse import StorageService
 from braintumor.node.receive.folder import WatchedFolder
-from braintumor.node.receive.intake import IngestOutcome
 from braintumor.node.settings import NodeSettings
-from braintumor.node.spool import Arrival, Spool
+from braintumor.node.spool import Arrival, IngestOutcome, Spool
 from braintumor.node.tls import client_context
 
 

@@ -5,36 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from braintumor.domain import DuplicateInstanceError, OutputError
-from braintumor.node.spool import Announced, Arrival, Kept, Refusal, RefusalError, Spool
+from braintumor.node.spool import Announced, Arrival, IngestOutcome, Refusal, RefusalError, Spool
 
 log = logging.getLogger("braintumor.node.receive")
 
 Count = Callable[[str], None]
 """Told `IngestOutcome` or, of what is refused, `Refusal`, as a code."""
-
-
-class IngestOutcome(StrEnum):
-    """What became of an instance that arrived."""
-
-    NEW = "new"
-    SAME = "same"
-    """It was kept already, with the same content: as good as new for its sender."""
-    CONFLICT = "conflict"
-    """Another one is kept under its UID; it was put aside, and its sender is told that it failed."""
-    REFUSED = "refused"
-    """Not one that the node takes; sending it again will not help."""
-    NO_SPACE = "out-of-space"
-    """Nothing is wrong with it; sending it again later will help."""
-    FAILED = "failed"
-    """An error that nobody foresaw."""
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether it is durable: the only case in which a sender may hear of success."""
-        return self in (IngestOutcome.NEW, IngestOutcome.SAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +54,7 @@ class Intake:
 
     def _take(self, content: bytes, calling: str, announced: Announced | None) -> IngestResult:
         try:
-            kept, arrival = self.spool.keep(content, calling, announced)
+            outcome, arrival = self.spool.keep(content, calling, announced)
         except RefusalError as error:
             return self._refused(error.reason, calling, error.identity)
         except DuplicateInstanceError:
@@ -89,7 +67,7 @@ class Intake:
             log.error("out-of-space", extra={"facts": {"calling": calling, "free_bytes": self.spool.free_bytes}})
             return IngestResult(IngestOutcome.NO_SPACE, (found.class_uid, found.sop_uid))
         self._on_kept(arrival)
-        return IngestResult(IngestOutcome.NEW if kept is Kept.NEW else IngestOutcome.SAME, (arrival.class_uid, arrival.sop_uid))
+        return IngestResult(outcome, (arrival.class_uid, arrival.sop_uid))
 
     def _refused(self, reason: Refusal, calling: str, identity: tuple[str, str] | None = None) -> IngestResult:
         log.warning("instance-refused", extra={"facts": {"calling": calling, "reason": reason.value}})

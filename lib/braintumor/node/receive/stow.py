@@ -15,8 +15,8 @@ from python_multipart.multipart import MultipartParser
 from starlette.requests import ClientDisconnect
 
 from braintumor.node.bearer import is_authorised
-from braintumor.node.receive.intake import Count, IngestOutcome, IngestResult, Intake, status_of
-from braintumor.node.spool import LARGEST_INSTANCE, Announced, Arrival, Refusal, Spool
+from braintumor.node.receive.intake import Count, IngestResult, Intake, status_of
+from braintumor.node.spool import LARGEST_INSTANCE, Announced, Arrival, IngestOutcome, Refusal, Spool
 
 CALLING = "STOW-RS"
 """What is entered as the sender of its instances."""

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from braintumor.domain import REGION_NAMES, EngineError, MRSequence, Region, WeightsError
-
-METADATA = Path("configs") / "metadata.json"
+from braintumor.segment.weights import METADATA
 
 REMEDY = "Name the folder of a bundle that holds configs/metadata.json, configs/inference.json and models/"
 READ_ONLY = "Bundles are read, not executed; run this one with monai.bundle and evaluate the masks it writes"
