@@ -26,6 +26,7 @@ from braintumor.domain import (
     FhirError,
     Findings,
     Flag,
+    FlagCode,
     Identifier,
     InputNotFoundError,
     Measurements,
@@ -33,7 +34,6 @@ from braintumor.domain import (
     Progress,
     Results,
     Segmentation,
-    Severity,
     Study,
     check_output,
     silent,
@@ -209,8 +209,7 @@ def with_order(referral: Referral, server: str) -> Referral:
         if order.patient.patient_id != referral.study.patient.patient_id:
             raise FhirError("The order is for a patient with another ID", remedy="Check the accession number")
     except FhirError as error:
-        words = f"The order of the study was not found, so its reason may be missing: {error.problem}."
-        return replace(referral, flags=(*referral.flags, Flag("order-not-found", Severity.WARNING, words)))
+        return replace(referral, flags=(*referral.flags, FlagCode.ORDER_NOT_FOUND.flag(problem=error.problem)))
     known = {identifier.system for identifier in referral.identifiers}
     more = (identifier for identifier in order.identifiers if identifier.system not in known)
     return replace(referral, reason=referral.reason or order.reason, identifiers=(*referral.identifiers, *more))

@@ -72,7 +72,7 @@ function show(report) {
   page.replaceChildren(
     header(report, isDraft),
     h('div', { className: 'said' }),
-    h('div', { className: 'layout' }, side(report), h('div', {}, ...ordered(report.sections).map(section => part(report, section, isDraft)), history(report))),
+    h('div', { className: 'layout' }, side(report), h('div', {}, ...warnings(report), ...ordered(report.sections).map(section => part(report, section, isDraft)), history(report))),
     h('footer', {}, 'Research use only. Not a medical device.')
   );
   say();
@@ -145,13 +145,19 @@ const send = () =>
     await api.follow(await api.sendReport(study), () => {});
   });
 
+/** What to check first, one column per language; a message of a report of an old version is in English only. */
+function warnings({ flags, languages }) {
+  const words = ({ message, messages }, code) => h('p', { lang: messages[code] === message ? 'en' : code }, messages[code]);
+  return flags
+    .filter(({ severity }) => severity !== 'info')
+    .map(flag => h('div', { className: `note columns ${flag.severity}` }, ...languages.map(({ code }) => words(flag, code))));
+}
+
 function side(report) {
-  const grave = report.flags.filter(({ severity }) => severity !== 'info');
   const first = report.pictures.filter(({ name }) => name === 'sequences' || name === 'diameters');
   return h(
     'aside',
     {},
-    ...grave.map(({ severity, message }) => h('p', { className: `note ${severity}` }, message)),
     numbers(report.regions),
     ...first.map(({ name, caption }) => h('figure', {}, h('img', { src: api.reportPicture(study, name, report.version), alt: caption }), h('figcaption', {}, caption)))
   );

@@ -24,7 +24,6 @@ export function head() {
 }
 
 const MARKS = { serious: '!', warning: '!', info: 'i' };
-const RANK = { serious: 0, warning: 1, info: 2 };
 
 /** Quality of the study in words, and why it was chosen. */
 export function study() {
@@ -37,7 +36,7 @@ export function study() {
       return;
     }
     drawn = info;
-    const flags = [...(info?.flags ?? [])].sort((a, b) => RANK[a.severity] - RANK[b.severity]);
+    const flags = info?.flags ?? [];
     list.replaceChildren(
       ...flags.map(({ severity, message }) =>
         h('li', { 'data-severity': severity }, h('span', { className: 'mark', 'aria-label': severity }, MARKS[severity]), h('span', {}, message))

@@ -19,11 +19,14 @@ from braintumor.domain import (
     Entry,
     FhirError,
     FinalReportError,
+    FlagCode,
     LesionState,
+    MRSequence,
     Patient,
     Report,
     Severity,
     Status,
+    message_in,
 )
 from braintumor.fhir import bundle, code_system, codes, validate
 from tests import reports
@@ -194,6 +197,11 @@ def test_flags_are_seen_everywhere() -> None:
     ]
     text = of(made, "DiagnosticReport")[0]["text"]["div"]
     assert all(flag.message in text for flag in report.findings.flags)
+    flag = FlagCode.MISSING_SEQUENCE.flag(Severity.SERIOUS, sequence=MRSequence.T1CE)
+    grown = reports.grown()  # in English and Hindi
+    text = of(bundle(replace(grown, findings=replace(grown.findings, flags=(flag,)))), "DiagnosticReport")[0]["text"]["div"]
+    assert f"missing-sequence: {flag.message}" in text
+    assert f"missing-sequence: {message_in(flag, 'hi')}" in text
     none = observation(bundle(reports.first_visit()), "quality-flags")
     assert none["valueCodeableConcept"]["coding"][0]["code"] == "severity-none"
 

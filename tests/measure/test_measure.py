@@ -319,7 +319,8 @@ def test_the_table_has_none_for_what_is_absent():
     table = as_dict(measure_case(segmentation(g), None, case_id="c"))
     absent = ("max_diameter_3d_mm", "diameters", "centroid_lps", "side", "lobe")
     assert all(region[key] is None for region in table["regions"].values() for key in absent)
-    assert table["flags"] == [{"code": "no-tumour", "severity": "info", "message": "No voxel was segmented as tumour."}]
+    (flag,) = table["flags"]
+    assert flag == {"code": "no-tumour", "severity": "info", "message": "No voxel was segmented as tumour.", "arguments": {}}
     assert table["lesions"] == []
 
 

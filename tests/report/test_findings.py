@@ -5,8 +5,6 @@ from dataclasses import fields, is_dataclass, replace
 from datetime import date
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from braintumor.domain import (
     Assessment,
@@ -15,18 +13,15 @@ from braintumor.domain import (
     Confirmation,
     Direction,
     Estimate,
-    Flag,
     LesionChange,
     LesionState,
     MRSequence,
     Region,
     RegionChange,
     Section,
-    Severity,
     TrendPoint,
 )
 from braintumor.report import gather_findings, state, write_text
-from braintumor.report.findings import gather_flags
 from braintumor.report.language import Language, languages
 from braintumor.report.statements import Term
 from braintumor.track.rano import LesionSize, TimePoint, assess
@@ -209,20 +204,3 @@ def test_flags_of_all_stages_once_and_most_serious_first(stages):
     codes = [flag.code for flag in flags]
     assert codes.count("uncertain-outline") == 1  # case and segmentation both raised it
     assert flags[0].code == "poor-registration"
-
-
-flags = st.builds(Flag, st.sampled_from("abc"), st.sampled_from(Severity), st.sampled_from("xy"))
-
-
-@given(st.lists(st.lists(flags, max_size=5), max_size=4))
-def test_no_flag_is_lost_or_said_twice(raised):
-    gathered = gather_flags(*raised)
-    names = [(flag.code, flag.message) for flag in gathered]
-    assert len(names) == len(set(names))
-    assert set(names) == {(flag.code, flag.message) for stage in raised for flag in stage}
-    order = [Severity.SERIOUS, Severity.WARNING, Severity.INFO]
-    ranks = [order.index(flag.severity) for flag in gathered]
-    assert ranks == sorted(ranks)
-    for flag in gathered:
-        same = [f for stage in raised for f in stage if (f.code, f.message) == (flag.code, flag.message)]
-        assert order.index(flag.severity) == min(order.index(f.severity) for f in same)

@@ -8,7 +8,7 @@ import pikepdf
 import pytest
 
 from braintumor import __version__
-from braintumor.domain import Flag, Patient, Severity
+from braintumor.domain import Flag, FlagCode, MRSequence, Patient, Severity
 from braintumor.report import draft, gather_findings, key_images, render
 from braintumor.report.names import listed, person_name, plain_date
 
@@ -124,6 +124,28 @@ def test_a_healthy_brain_and_a_human_author(healthy_stages, by_hand, tmp_path):
 def test_both_languages_stand_side_by_side(stages, tmp_path):
     text = without_spaces(words(made(stages), tmp_path))
     for said in ("Impression", "सार", "Recommendations", "सुझाव", "Segmented tumour of", "का ट्यूमर मिला"):
+        assert without_spaces(said) in text
+
+
+def test_flags_are_in_hindi_in_the_hindi_column(stages, tmp_path):
+    if shutil.which("pdfinfo") is None:
+        pytest.skip("pdfinfo (Debian package poppler-utils) is not installed")
+    flags = (
+        FlagCode.POOR_REGISTRATION.flag(sequence=MRSequence.FLAIR, agreement=1.04),
+        FlagCode.THICK_SLICES.flag(Severity.WARNING, spacing_mm=5.0, limit_mm=3.0),
+    )
+    path = tmp_path / "report.pdf"
+    path.write_bytes(made(stages, flags=flags))
+    done = subprocess.run(["pdfinfo", "-struct-text", str(path)], capture_output=True, text=True, check=True)
+    text = without_spaces(done.stdout.replace('"', ""))
+    for said in (
+        "FLAIR agrees poorly with the reference after alignment (1.040)",
+        "रजिस्ट्रेशन के बाद भी FLAIR का संदर्भ सीक्वेंस से मेल कमज़ोर है (1.040); ओवरले जाँचें।",
+        "Slices are 5.0 mm apart",
+        "स्लाइसों के बीच की दूरी 5.0 मिमी है",
+        "परिणाम पर भरोसा करने से पहले जाँचें",
+        "गुणवत्ता संबंधी टिप्पणियाँ",
+    ):
         assert without_spaces(said) in text
 
 

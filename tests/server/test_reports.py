@@ -8,11 +8,13 @@ import pydicom
 import pytest
 
 from braintumor import phantom
-from braintumor.domain import ABHA
+from braintumor.domain import ABHA, FlagCode, MRSequence, Severity, message_in
 from braintumor.fhir import BASE_SYSTEM
+from braintumor.server.api.views import of_report
 from braintumor.server.reports import About, Signing
 from braintumor.signing import verify
 from deploy.dev.fhir_server import FhirServer, missing
+from tests import reports
 from tests.server.served import facts_of, running
 from tests.signing.identities import PASSPHRASE, make_test_identity
 
@@ -212,3 +214,15 @@ def objects(server):
     """Encapsulated PDFs of the archive."""
     found = [pydicom.dcmread(path) for path in Path(server.place).rglob("*.dcm")]
     return [one for one in found if "EncapsulatedDocument" in one]
+
+
+def test_the_page_gets_each_flag_in_the_language_of_each_column():
+    report = reports.grown()
+    flag = FlagCode.MISSING_SEQUENCE.flag(Severity.SERIOUS, sequence=MRSequence.T1CE)
+    old = reports.doubtful().findings.flags[0]  # as stored without arguments
+    page = of_report(replace(report, findings=replace(report.findings, flags=(flag, old))), fresh=True)
+    assert [one["messages"] for one in page["flags"]] == [
+        {"en": flag.message, "hi": message_in(flag, "hi")},
+        {"en": old.message, "hi": old.message},
+    ]
+    assert "उपलब्ध नहीं" in page["flags"][0]["messages"]["hi"]

@@ -130,7 +130,7 @@ def test_a_mask_of_tumour_or_not_is_flagged_for_what_its_one_value_means(folders
     found = pipeline.track(copies, tmp_path / "out", TrackOptions(notes=notes(*copies))).manifest
     words = [flag["message"] for flag in found["flags"] if flag["code"] == "mask-of-one-value"]
     assert len(words) == 1
-    assert words[0].startswith("Visit 2:")
+    assert words[0].startswith("Visit 2 (2024-04-14):")
 
 
 def test_the_same_visit_twice(folders, tmp_path):

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from braintumor.domain import BusyError, Flag, OutputError, Severity, UnknownVersionError, WeightsError, sync_folder, write_json
+from braintumor.domain import BusyError, Flag, FlagCode, OutputError, UnknownVersionError, WeightsError, sync_folder, write_json
 from braintumor.segment import weights
 from braintumor.segment.weights import METADATA, WEIGHTS, default_folder
 
@@ -98,8 +98,7 @@ class Registry:
                 return self._published(name)
             except (WeightsError, UnknownVersionError) as error:
                 problem = error.problem
-        message = f"The shipped model {shipped.version} is served instead of the one chosen: {problem}. Choose a version again."
-        return replace(shipped, flags=(Flag("served-model-fallback", Severity.SERIOUS, message),))
+        return replace(shipped, flags=(FlagCode.SERVED_MODEL_FALLBACK.flag(version=shipped.version, problem=problem),))
 
     def versions(self) -> tuple[ModelVersion, ...]:
         """The shipped model first, then the retrained ones in the order they were made; damaged ones are left out."""

@@ -63,6 +63,8 @@ from braintumor.domain.findings import (
     Technique,
     TrendPoint,
 )
+from braintumor.domain.flag_table import FlagCode, Kind, Number, Numbers, OneOf, Words, message_in, of_visit
+from braintumor.domain.flags import Argument, Flag, Severity, gather_flags
 from braintumor.domain.geometry import LPS_FROM_RAS, Affine, Grid, Reorientation, bounding_box, canonical, grid_from_dicom
 from braintumor.domain.outputs import MANIFEST, appearing, check_output, explained
 from braintumor.domain.progress import CaseProgress, JobState, Progress, ShareProgress, TrainingProgress, silent
@@ -111,13 +113,11 @@ from braintumor.domain.result import Diameters, Lesion, Measurements, RegionMeas
 from braintumor.domain.study import (
     REFERENCE_ORDER,
     Evidence,
-    Flag,
     Image,
     Instance,
     MRSequence,
     Patient,
     Series,
-    Severity,
     Study,
     StudyKind,
     Voxels,
@@ -156,6 +156,7 @@ __all__ = [
     "AmbiguousSequenceError",
     "Appearance",
     "ArchiveError",
+    "Argument",
     "Assessment",
     "Author",
     "AuthorKind",
@@ -186,6 +187,7 @@ __all__ = [
     "FinalReportError",
     "Findings",
     "Flag",
+    "FlagCode",
     "GeometryError",
     "Grid",
     "Identifier",
@@ -195,6 +197,7 @@ __all__ = [
     "JobFailedError",
     "JobState",
     "KeyImage",
+    "Kind",
     "Label",
     "LanguageModelError",
     "Lesion",
@@ -209,6 +212,9 @@ __all__ = [
     "NoCandidateError",
     "NoLabelsError",
     "NotInstalledError",
+    "Number",
+    "Numbers",
+    "OneOf",
     "Origin",
     "OutputError",
     "PackagingError",
@@ -260,6 +266,7 @@ __all__ = [
     "VisitsError",
     "Voxels",
     "WeightsError",
+    "Words",
     "abha_identifier",
     "appearing",
     "bounding_box",
@@ -272,7 +279,10 @@ __all__ = [
     "explained",
     "files_below",
     "from_channels",
+    "gather_flags",
     "grid_from_dicom",
+    "message_in",
+    "of_visit",
     "problem",
     "read_only",
     "region_colour",

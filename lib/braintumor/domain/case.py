@@ -10,9 +10,10 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from braintumor.domain.flags import Flag
 from braintumor.domain.geometry import Affine, Grid
 from braintumor.domain.regions import LABELS, Region, region_mask
-from braintumor.domain.study import Flag, MRSequence, Voxels, read_only
+from braintumor.domain.study import MRSequence, Voxels, read_only
 
 
 class AlignmentMethod(StrEnum):

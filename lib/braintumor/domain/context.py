@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from braintumor.domain.study import Flag
+from braintumor.domain.flags import Flag
 
 
 class Topic(StrEnum):

@@ -9,9 +9,10 @@ from enum import StrEnum
 
 from braintumor.domain.case import AlignmentMethod, Author
 from braintumor.domain.context import Context
+from braintumor.domain.flags import Flag
 from braintumor.domain.regions import Region
 from braintumor.domain.result import Measurements
-from braintumor.domain.study import Flag, MRSequence
+from braintumor.domain.study import MRSequence
 from braintumor.domain.track import Assessment, Estimate, LesionState
 
 

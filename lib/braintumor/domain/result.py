@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from braintumor.domain.study import Flag
+from braintumor.domain.flags import Flag
 
 
 @dataclass(frozen=True, slots=True)

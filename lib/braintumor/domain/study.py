@@ -1,4 +1,4 @@
-"""What was imaged: Study and Series, with images, files, patient and flags."""
+"""What was imaged: Study and Series, with images, files and patient."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from braintumor.domain.flags import Flag
 from braintumor.domain.geometry import Grid
 
 Voxels = npt.NDArray[Any]
@@ -39,33 +40,6 @@ class MRSequence(StrEnum):
 
 REFERENCE_ORDER = (MRSequence.T1CE, MRSequence.FLAIR, MRSequence.T2, MRSequence.T1)
 """Whose space results are written in, and what visits are aligned on: the first of these that is there."""
-
-
-class Severity(StrEnum):
-    """How much a flag matters to whoever reads the result."""
-
-    INFO = "info"
-    WARNING = "warning"
-    SERIOUS = "serious"
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """A fact about quality that must reach the reader: manifest, report, panel and FHIR show it.
-
-    Attributes
-    ----------
-    code
-        Stable kebab-case name, e.g. ``missing-sequence``.
-    severity
-        INFO: for the record; WARNING: look; SERIOUS: do not rely on the result without checking.
-    message
-        Plain words, without patient data.
-    """
-
-    code: str
-    severity: Severity
-    message: str
 
 
 @dataclass(frozen=True, eq=False)

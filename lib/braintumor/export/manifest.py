@@ -79,7 +79,7 @@ def build(
             if section is not Section.CLINICAL  # age, referral and notes are patient data
             for line in lines
         ],
-        "flags": [{"code": f.code, "severity": f.severity.value, "message": f.message} for f in findings.flags],
+        "flags": [flag.as_dict() for flag in findings.flags],
         "timings_s": dict(timings),
         "outputs": {
             kind: [{"path": path, "sha256": _sha256(folder / path), "bytes": (folder / path).stat().st_size} for path in paths]

@@ -22,7 +22,7 @@ from braintumor.domain import (
     Author,
     AuthorKind,
     CorruptFileError,
-    Flag,
+    FlagCode,
     GeometryError,
     Grid,
     InputNotFoundError,
@@ -30,7 +30,6 @@ from braintumor.domain import (
     Measurements,
     Segmentation,
     Series,
-    Severity,
     Study,
 )
 from braintumor.export.common import (
@@ -157,10 +156,10 @@ def read_seg(source: Path | Dataset, grid: Grid | None = None) -> Segmentation:
             path=where,
         )
     stored_mask, stored_grid, overlap = _stored_mask(dataset, matched, where)
-    flags = [_unknown(d) for d in described if d.segment_number not in matched]
+    unknown = (d.segment_number for d in described if d.segment_number not in matched)
+    flags = [FlagCode.UNKNOWN_SEGMENT.flag(number=number) for number in unknown]
     if overlap:
-        message = f"{overlap} voxels belong to more than one segment; the later label of the table was taken"
-        flags.append(Flag("overlapping-segments", Severity.WARNING, message))
+        flags.append(FlagCode.OVERLAPPING_SEGMENTS.flag(voxels=overlap))
     mask = stored_mask if grid is None else _on_grid(stored_mask, stored_grid, grid, where)
     first = next(d for d in described if d.segment_number in matched)
     return Segmentation(mask, grid or stored_grid, _author(dataset, first), flags=tuple(flags))
@@ -351,8 +350,3 @@ def _author(dataset: Dataset, description: SegmentDescription) -> Author:
     if description.algorithm_type is SegmentAlgorithmTypeValues.AUTOMATIC:
         return Author(AuthorKind.MODEL, str(description.get("SegmentAlgorithmName", "")), **found)
     return Author(AuthorKind.HUMAN, str(dataset.get("ContentCreatorName") or "").rstrip("^"), **found)
-
-
-def _unknown(description: SegmentDescription) -> Flag:
-    message = f"segment {description.segment_number} is none of the tumour labels and was left out"
-    return Flag("unknown-segment", Severity.WARNING, message)

@@ -27,6 +27,7 @@ from braintumor.domain import (
     Study,
     StudyKind,
     appearing,
+    gather_flags,
 )
 from braintumor.export import manifest as manifest_file
 from braintumor.export.common import ResultContext, save
@@ -38,7 +39,6 @@ from braintumor.export.seg import SegKind, make_seg
 from braintumor.export.sr import make_sr
 from braintumor.preprocess import on_grid
 from braintumor.report import LANGUAGES, Picture, provenance_of
-from braintumor.report.findings import gather_flags
 
 
 @dataclass(frozen=True, slots=True)

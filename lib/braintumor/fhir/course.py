@@ -10,8 +10,6 @@ from braintumor.fhir.imaging import study_by_uid
 from braintumor.fhir.observations import BODY_STRUCTURE, amount, coded, component, estimate, observation
 from braintumor.fhir.parts import Frame, Part, Resource, clean
 
-_SERIOUS_FIRST = (Severity.SERIOUS, Severity.WARNING, Severity.INFO)
-
 
 def changes(frame: Frame, lesions: Mapping[int, Part]) -> Iterator[Part]:
     """One Observation per region and per lesion that was there at one of the two visits; none at a first visit.
@@ -53,7 +51,7 @@ def response(frame: Frame) -> Part | None:
 def quality(frame: Frame) -> Part:
     """All quality flags in one Observation: the most serious one is its value, each flag a component."""
     flags = frame.report.findings.flags
-    worst = min((flag.severity for flag in flags), key=_SERIOUS_FIRST.index, default=None)
+    worst = min((flag.severity for flag in flags), key=tuple(Severity).index, default=None)
     code = codes.word("severity", worst) if worst else codes.ours("severity-none")
     parts = [
         component(

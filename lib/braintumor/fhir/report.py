@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from html import escape
 
-from braintumor.domain import Flag, Report, ReportText, Section, Status
+from braintumor.domain import Report, ReportText, Section, Status, message_in
 from braintumor.fhir import codes
 from braintumor.fhir.imaging import accession, based_on
 from braintumor.fhir.parts import URI, Frame, Part, Resource, clean, filled, issued, oid, status
@@ -96,7 +96,8 @@ def _narrative(report: Report) -> Resource:
     said = "".join(_language(text) for text in report.texts.values())
     first = next(iter(report.texts), "en")
     draft = "<p><b>DRAFT. Not approved by a person.</b></p>" if report.status is Status.DRAFT else ""
-    flags = _flags(report.findings.flags)
+    known = dict.fromkeys(("en", *(code for code in report.texts if code in languages())))
+    flags = "".join(_flags(report, code) for code in known)
     head = f'<div xmlns="http://www.w3.org/1999/xhtml" lang="{_code(first)}" xml:lang="{_code(first)}">'
     body = f'<div lang="en" xml:lang="en"><p>{NOTICE}</p>{draft}</div>{said}{flags}'
     return {"status": "additional", "div": f"{head}{body}</div>"}
@@ -120,12 +121,12 @@ def _language(text: ReportText) -> str:
     return f'<div lang="{code}" xml:lang="{code}"{direction}>{"".join(sections)}</div>' if sections else ""
 
 
-def _flags(flags: tuple[Flag, ...]) -> str:
-    """What the software was unsure of; in English, as `Flag.message` is."""
-    if not flags:
-        return ""
-    rows = "".join(f"<li><b>{flag.severity.upper()}</b> {escape(clean(f'{flag.code}: {flag.message}'))}</li>" for flag in flags)
-    return f'<div lang="en" xml:lang="en"><h3>Quality flags</h3><ul>{rows}</ul></div>'
+def _flags(report: Report, language: str) -> str:
+    """What the software was unsure of, in one language."""
+    said = [(flag.severity.upper(), clean(f"{flag.code}: {message_in(flag, language)}")) for flag in report.findings.flags]
+    rows = "".join(f"<li><b>{severity}</b> {escape(words)}</li>" for severity, words in said)
+    title = escape(language_of(language).words("page-quality"))
+    return f'<div lang="{language}" xml:lang="{language}"><h3>{title}</h3><ul>{rows}</ul></div>' if said else ""
 
 
 def _code(language: str) -> str:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pydicom.uid import generate_uid
 from scipy import ndimage
 
-from braintumor.domain import Flag, Grid, Lesion, Region, Severity, Side, region_mask
+from braintumor.domain import Flag, FlagCode, Grid, Lesion, Region, Side, region_mask
 from braintumor.measure.atlas import Match
 from braintumor.measure.diameter import axial_diameters
 from braintumor.measure.location import centroid_lps, side_of, voxel_centres
@@ -113,8 +113,5 @@ def _digest(mask: npt.NDArray[np.uint8], grid: Grid) -> str:
 def _speck_flags(specks_ml: list[float], min_lesion_ml: float) -> tuple[Flag, ...]:
     if not specks_ml:
         return ()
-    what = "1 separate speck" if len(specks_ml) == 1 else f"{len(specks_ml)} separate specks"
-    message = (
-        f"{what} of less than {min_lesion_ml:g} mL ({sum(specks_ml):.3f} mL in all) counted in the volumes, not as lesions."
-    )
-    return (Flag("small-components", Severity.INFO, message),)
+    flag = FlagCode.SMALL_COMPONENTS.flag(count=len(specks_ml), limit_ml=min_lesion_ml, volume_ml=sum(specks_ml))
+    return (flag,)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from braintumor.domain import (
     LABELS,
     Flag,
+    FlagCode,
     GeometryError,
     Grid,
     Measurements,
@@ -114,14 +115,9 @@ def _match(brain: Mask | None, grid: Grid) -> tuple[Match | None, tuple[Flag, ..
     """Where midline and lobes are, or None and the reason why that is not known."""
     match = None if brain is None else match_brain(brain, grid)
     if match is None:
-        message = "No usable brain mask, so side and lobe of the tumour are not given."
-        return None, (Flag("no-brain-mask", Severity.WARNING, message),)
+        return None, (FlagCode.NO_BRAIN_MASK.flag(),)
     if not match.trustworthy:
-        message = (
-            "The brain mask does not have the size and shape of a brain "
-            f"({match.error_mm:.1f} mm off the standard one), so side and lobe of the tumour are not given."
-        )
-        return None, (Flag("poor-brain-match", Severity.WARNING, message),)
+        return None, (FlagCode.POOR_BRAIN_MATCH.flag(error_mm=match.error_mm),)
     return match, ()
 
 
@@ -145,10 +141,9 @@ def _region(name: str, mask: Mask, tumour: _Tumour, match: Match | None) -> Regi
 
 def _extent_flags(tumour: _Tumour) -> tuple[Flag, ...]:
     if not tumour.mask.any():
-        return (Flag("no-tumour", Severity.INFO, "No voxel was segmented as tumour."),)
+        return (FlagCode.NO_TUMOUR.flag(),)
     if any(side.start == 0 or side.stop == size for side, size in zip(tumour.box, tumour.whole.shape, strict=True)):
-        message = "The tumour reaches the edge of the imaged volume, so part of it may be missing from every measurement."
-        return (Flag("touches-border", Severity.WARNING, message),)
+        return (FlagCode.TOUCHES_BORDER.flag(),)
     return ()
 
 
@@ -156,5 +151,4 @@ def _slice_flags(spacing_mm: float) -> tuple[Flag, ...]:
     if spacing_mm <= THICK_MM:
         return ()
     severity = Severity.WARNING if spacing_mm > TOO_THICK_MM else Severity.INFO
-    message = f"Slices are {spacing_mm:.1f} mm apart; volumes and diameters are less precise than with {THICK_MM:g} mm or less."
-    return (Flag("thick-slices", severity, message),)
+    return (FlagCode.THICK_SLICES.flag(severity, spacing_mm=spacing_mm, limit_mm=THICK_MM),)

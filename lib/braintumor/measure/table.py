@@ -22,7 +22,7 @@ def as_dict(measurements: Measurements) -> dict[str, Any]:
         "slice_spacing_mm": round(measurements.slice_spacing_mm, _MM),
         "regions": {key: _region(region) for key, region in measurements.regions.items()},
         "lesions": [_lesion(lesion) for lesion in measurements.lesions],
-        "flags": [{"code": f.code, "severity": str(f.severity), "message": f.message} for f in measurements.flags],
+        "flags": [flag.as_dict() for flag in measurements.flags],
     }
 
 

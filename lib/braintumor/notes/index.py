@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from braintumor.domain import FlagCode
 from braintumor.notes import instructions
 from braintumor.notes.embedding import DIMENSIONS
 from braintumor.notes.notices import Notices
@@ -102,11 +103,11 @@ class NoteIndex:
         foreign = _is_other_latin(document.text)
         for entry in _entries(document, foreign, notices):
             if not entry.english:
-                notices.note("notes-by-keyword-only", document.number)
+                notices.note(FlagCode.NOTES_BY_KEYWORD_ONLY, document.number)
             elif len(self._rows) < self._most:
                 self._rows.append(len(self._entries))
             else:
-                notices.note("notes-too-long", document.number)
+                notices.note(FlagCode.NOTES_TOO_LONG, document.number)
             self._entries.append(entry)
 
     def similarity(self, queries: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -134,14 +135,14 @@ def _entries(document: Document, foreign: bool, notices: Notices) -> Iterator[In
         sentences = split(text, heading)
         refused = set(instructions.left_out(text, sentences))
         if refused:
-            notices.note("instruction-in-notes", document.number)
+            notices.note(FlagCode.INSTRUCTION_IN_NOTES, document.number)
         for n, sentence in enumerate(sentences):
             words = text[sentence.start : sentence.end]
             if sentence.is_heading:
                 heading = words
             elif n not in refused:
                 if instructions.deceives(words) or instructions.deceives(sentence.heading):
-                    notices.note("hidden-characters", document.number)
+                    notices.note(FlagCode.HIDDEN_CHARACTERS, document.number)
                 else:
                     english = not foreign and not _is_foreign_script(words)
                     yield IndexedSentence(document, page, sentence.start, sentence.end, words, sentence.heading, english)

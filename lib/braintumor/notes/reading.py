@@ -17,7 +17,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from braintumor.domain import InputNotFoundError, NotInstalledError
+from braintumor.domain import FlagCode, InputNotFoundError, NotInstalledError
 from braintumor.notes import dates, pdftext
 from braintumor.notes.decoding import decode
 from braintumor.notes.notices import Notices
@@ -108,7 +108,11 @@ class Document:
 
 
 class _RefusedError(Exception):
-    """A note that is not read; its argument is the notice's code, and it never leaves this module."""
+    """A note that is not read, and why; it never leaves this module."""
+
+    def __init__(self, code: FlagCode) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 def find(notes: Sequence[Path] | Path, notices: Notices) -> tuple[Note, ...]:
@@ -128,7 +132,7 @@ def find(notes: Sequence[Path] | Path, notices: Notices) -> tuple[Note, ...]:
         elif place.suffix.lower() in SUFFIXES:
             found.append(Note(place.name, _inside(place, place.parent)))
         else:
-            notices.file("note-type-unknown")
+            notices.file(FlagCode.NOTE_TYPE_UNKNOWN)
     if not found:
         where = notes if isinstance(notes, Path) else None
         raise InputNotFoundError("No notes were found", remedy="Give a folder or files of type .txt, .md or .pdf", path=where)
@@ -148,17 +152,17 @@ def read(notes: Sequence[Note], limits: Limits, notices: Notices) -> Iterator[Do
     for number, note in enumerate(notes, start=1):
         try:
             if number > limits.files:
-                raise _RefusedError("too-many-notes")
+                raise _RefusedError(FlagCode.TOO_MANY_NOTES)
             if note.path is None:
-                raise _RefusedError("link-outside")
+                raise _RefusedError(FlagCode.LINK_OUTSIDE)
             data = _bytes(note.path, limits.file_bytes, bytes_left)
             bytes_left -= len(data)
             paged = note.path.suffix.lower() == ".pdf" or _PDF_MARK in data[:_MARK_WITHIN]
             pages, remarks = _pdf_pages(data, limits) if paged else _text_page(data)
             if sum(map(len, pages)) > characters_left:
-                raise _RefusedError("notes-too-large")
+                raise _RefusedError(FlagCode.NOTES_TOO_LARGE)
         except _RefusedError as refusal:
-            notices.note(str(refusal), number)
+            notices.note(refusal.code, number)
             continue
         for remark in remarks:
             notices.note(remark, number)
@@ -169,15 +173,15 @@ def read(notes: Sequence[Note], limits: Limits, notices: Notices) -> Iterator[Do
 
 def _in_folder(root: Path, notices: Notices) -> list[Note]:
     found = []
-    for folder, folders, files in os.walk(root, onerror=lambda _: notices.file("folder-unreadable")):
+    for folder, folders, files in os.walk(root, onerror=lambda _: notices.file(FlagCode.FOLDER_UNREADABLE)):
         here = Path(folder)
         outside = sum((here / name).is_symlink() and _inside(here / name, root) is None for name in folders)
         folders[:] = [name for name in folders if not name.startswith(".")]
         shown = [here / name for name in files if not name.startswith(".")]
         paths = [path for path in shown if path.suffix.lower() in SUFFIXES]
-        notices.file("folder-unreadable", outside)
-        notices.file("hidden-files", len(files) - len(shown))
-        notices.file("note-type-unknown", len(shown) - len(paths))
+        notices.file(FlagCode.FOLDER_UNREADABLE, outside)
+        notices.file(FlagCode.HIDDEN_FILES, len(files) - len(shown))
+        notices.file(FlagCode.NOTE_TYPE_UNKNOWN, len(shown) - len(paths))
         found += [Note(path.relative_to(root).as_posix(), _inside(path, root)) for path in paths]
     return found
 
@@ -197,41 +201,42 @@ def _bytes(path: Path, most: int, left: int) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise _RefusedError("note-unreadable")
+                raise _RefusedError(FlagCode.NOTE_UNREADABLE)
             data = file.read(min(most, left) + 1)  # whatever size the system says: a file may grow while it is read
     except OSError as error:
-        raise _RefusedError("note-unreadable") from error
+        raise _RefusedError(FlagCode.NOTE_UNREADABLE) from error
     if len(data) > most:
-        raise _RefusedError("note-too-large")
+        raise _RefusedError(FlagCode.NOTE_TOO_LARGE)
     if len(data) > left:
-        raise _RefusedError("notes-too-large")
+        raise _RefusedError(FlagCode.NOTES_TOO_LARGE)
     if not data.strip():
-        raise _RefusedError("note-empty")
+        raise _RefusedError(FlagCode.NOTE_EMPTY)
     return data
 
 
-def _text_page(data: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _text_page(data: bytes) -> tuple[tuple[str, ...], tuple[FlagCode, ...]]:
     """The text as one page, and remarks; `_pdf_pages` alike."""
     decoded = decode(data)
     if decoded is None:
-        raise _RefusedError("note-not-text")
+        raise _RefusedError(FlagCode.NOTE_NOT_TEXT)
     text, guessed = decoded
     if not text.strip():
-        raise _RefusedError("note-empty")
-    return (text,), (("encoding-guessed",) if guessed else ())
+        raise _RefusedError(FlagCode.NOTE_EMPTY)
+    return (text,), ((FlagCode.ENCODING_GUESSED,) if guessed else ())
 
 
-def _pdf_pages(data: bytes, limits: Limits) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _pdf_pages(data: bytes, limits: Limits) -> tuple[tuple[str, ...], tuple[FlagCode, ...]]:
     if _PDF_MARK not in data[:_MARK_WITHIN]:
-        raise _RefusedError("pdf-damaged")
+        raise _RefusedError(FlagCode.PDF_DAMAGED)
     result = _extract(data, limits)
     if result["problem"]:
-        raise _RefusedError(f"pdf-{result['problem']}")
+        raise _RefusedError(FlagCode(f"pdf-{result['problem']}"))
     pages = tuple(str(text) for text in result["texts"])
     if not any(text.strip() for text in pages):
-        raise _RefusedError("pdf-without-text")
+        raise _RefusedError(FlagCode.PDF_WITHOUT_TEXT)
     cut = result["cut"] or result["total"] > limits.pages
-    return pages, (*(("pdf-cut",) if cut else ()), *(("pdf-partly-scanned",) if result["pictured"] else ()))
+    remarks = {FlagCode.PDF_CUT: cut, FlagCode.PDF_PARTLY_SCANNED: result["pictured"]}
+    return pages, tuple(code for code, is_so in remarks.items() if is_so)
 
 
 def _extract(data: bytes, limits: Limits) -> dict[str, Any]:
@@ -242,11 +247,11 @@ def _extract(data: bytes, limits: Limits) -> dict[str, Any]:
     try:
         done = subprocess.run(command, input=data, capture_output=True, timeout=2 * limits.pdf_seconds, check=False)  # noqa: S603
     except subprocess.TimeoutExpired:
-        raise _RefusedError("pdf-too-costly") from None  # the error holds the note
+        raise _RefusedError(FlagCode.PDF_TOO_COSTLY) from None  # the error holds the note
     if b"No module named 'pypdf'" in done.stderr:
         raise NotInstalledError("Notes in PDF need the package pypdf", remedy="Install pypdf, or give the notes as text")
     try:
         result: dict[str, Any] = json.loads(done.stdout)
     except ValueError:  # it was stopped, or its memory ended
-        raise _RefusedError("pdf-too-costly") from None
+        raise _RefusedError(FlagCode.PDF_TOO_COSTLY) from None
     return result

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.domain import Citation, CitedSentence, Context, Flag, Patient, Severity, Topic
+from braintumor.domain import Citation, CitedSentence, Context, FlagCode, Patient, Topic
 from braintumor.notes import embedding, reading
 from braintumor.notes.identity import Whose, whose
 from braintumor.notes.index import IndexedSentence, NoteIndex
@@ -76,10 +76,7 @@ def summarise(notes: Sequence[Path] | Path, *, options: ContextOptions | None = 
             index.add(document, notices)
         sentences = tuple(_answers(index, options.per_topic))
     flags = notices.flags(len(found))
-    return Context(sentences, flags if documents else (_NOTHING_READ, *flags))
-
-
-_NOTHING_READ = Flag("no-notes-read", Severity.SERIOUS, "None of the notes could be used; the other flags say why.")
+    return Context(sentences, flags if documents else (FlagCode.NO_NOTES_READ.flag(), *flags))
 
 
 def _is_ours(document: reading.Document, patient: Patient | None, notices: Notices) -> bool:
@@ -87,9 +84,9 @@ def _is_ours(document: reading.Document, patient: Patient | None, notices: Notic
         return True
     said = whose(document.text, patient)
     if said is Whose.ANOTHERS:
-        notices.note("notes-of-other-patient", document.number)
+        notices.note(FlagCode.NOTES_OF_OTHER_PATIENT, document.number)
     elif said is Whose.UNSAID:
-        notices.note("patient-unconfirmed", document.number)
+        notices.note(FlagCode.PATIENT_UNCONFIRMED, document.number)
     return said is not Whose.ANOTHERS
 
 

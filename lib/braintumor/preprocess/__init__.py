@@ -17,10 +17,10 @@ from braintumor.domain import (
     AlignmentMethod,
     Case,
     Flag,
+    FlagCode,
     Grid,
     MRSequence,
     Progress,
-    Severity,
     Study,
     UnusableImageError,
     bounding_box,
@@ -178,8 +178,7 @@ def _seen(
         seen[sequence] = brain & inside(study.series[sequence].image.grid, grid, found.transform)
         share = np.count_nonzero(seen[sequence]) / np.count_nonzero(brain)
         if share < _COVERED:
-            words = f"{sequence.title} shows only {share:.0%} of the brain; the rest was segmented without it."
-            flags.append(Flag("partial-coverage", Severity.WARNING, words))
+            flags.append(FlagCode.PARTIAL_COVERAGE.flag(sequence=sequence, percent=round(100 * share)))
     return seen, tuple(flags)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from braintumor.domain import Flag, Image, MRSequence, Severity
+from braintumor.domain import Flag, FlagCode, Image, MRSequence
 
 PLAUSIBLE_ML = (700.0, 2200.0)
 """Brain volumes outside this range are flagged; adult intracranial volumes lie between 900 and 1900 mL."""
@@ -69,13 +69,11 @@ def find_brain(
     sequence = next(s for s in (MRSequence.T1, MRSequence.T1CE, MRSequence.T2, MRSequence.FLAIR) if s in volumes)
     flags: list[Flag] = []
     if sequence not in (MRSequence.T1, MRSequence.T1CE):
-        words = f"The brain was outlined on {sequence.title}, for which the outline was not made; check its edge."
-        flags.append(Flag("brain-without-t1", Severity.WARNING, words))
+        flags.append(FlagCode.BRAIN_WITHOUT_T1.flag(sequence=sequence))
     mask = _deepbet(volumes[sequence])
     volume = float(np.count_nonzero(mask)) * voxel_ml
     if not PLAUSIBLE_ML[0] <= volume <= PLAUSIBLE_ML[1]:
-        words = f"The brain outline measures {volume:.0f} mL, which is implausible; the field of view may cut the brain."
-        flags.append(Flag("implausible-brain", Severity.SERIOUS, words))
+        flags.append(FlagCode.IMPLAUSIBLE_BRAIN.flag(volume_ml=round(volume)))
     return mask, f"Brain outlined on {sequence.title} (deepbet): {volume:.0f} mL", tuple(flags)
 
 

@@ -14,12 +14,12 @@ from braintumor.domain import (
     Alignment,
     AlignmentMethod,
     Flag,
+    FlagCode,
     Grid,
     Image,
     MRSequence,
     RegistrationError,
     Series,
-    Severity,
     canonical,
 )
 from braintumor.preprocess.grid import resample, single_thread, to_sitk
@@ -74,8 +74,7 @@ def align(sequence: MRSequence, series: Series, reference: Series, *, stripped: 
         agreed = _agreement(fixed, moving, other)
         if agreed > max(after, before):
             found, after = other, agreed
-            words = f"{sequence.title} lies elsewhere by its header; it was brought to the reference by its content alone."
-            flags.append(Flag("header-position-unused", Severity.WARNING, words))
+            flags.append(FlagCode.HEADER_POSITION_UNUSED.flag(sequence=sequence))
     shift, turn = _motion(found, fixed.grid)
     if after <= before or max(shift, turn) < _STILL:
         found, after, shift, turn = identity, before, 0.0, 0.0
@@ -87,8 +86,7 @@ def align(sequence: MRSequence, series: Series, reference: Series, *, stripped: 
     plain = AlignmentMethod.SAME_GRID if same_grid else AlignmentMethod.SAME_FRAME
     method = AlignmentMethod.RIGID if found is not identity else plain
     if after < NMI_WARN:
-        words = f"{sequence.title} agrees poorly with the reference after alignment ({after:.3f}); check the overlay."
-        flags.append(Flag("poor-registration", Severity.SERIOUS, words))
+        flags.append(FlagCode.POOR_REGISTRATION.flag(sequence=sequence, agreement=after))
     return Alignment(found, method, after, shift, turn), tuple(flags)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.domain import LABELS, Affine, Flag, Grid, Image, Segmentation, Severity, bounding_box, canonical
+from braintumor.domain import LABELS, Affine, Flag, FlagCode, Grid, Image, Segmentation, bounding_box, canonical
 from braintumor.preprocess.grid import resample
 
 
@@ -48,11 +48,8 @@ def _lost(segmentation: Segmentation, mask: npt.NDArray[np.uint8], grid: Grid) -
     before, after = (np.bincount(m.ravel(order="K"), minlength=256) for m in (segmentation.mask, mask))
     spacing = " x ".join(f"{size:.2f}" for size in grid.spacing)
     return tuple(
-        Flag(
-            "label-lost",
-            Severity.WARNING,
-            f"{label.name} ({before[label.value] * segmentation.grid.voxel_ml:.3f} mL) is missing from the mask on the grid of "
-            f"{spacing} mm: it is too small for those voxels, or outside that field of view.",
+        FlagCode.LABEL_LOST.flag(
+            label=label.short, volume_ml=before[label.value] * segmentation.grid.voxel_ml, spacing_mm=spacing
         )
         for label in LABELS
         if before[label.value] and not after[label.value]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from braintumor.domain import CorruptFileError, Findings, InputNotFoundError, Report
+from braintumor.domain import CorruptFileError, Findings, Flag, InputNotFoundError, Report
 
 _REPORT: TypeAdapter[Report] = TypeAdapter(Report)
 _FINDINGS: TypeAdapter[Findings] = TypeAdapter(Findings)
@@ -18,7 +20,7 @@ MAX_BYTES = 50_000_000
 
 def dump_report(report: Report) -> bytes:
     """The report as UTF-8 JSON; equal reports give equal bytes."""
-    return _REPORT.dump_json(report, indent=1) + b"\n"
+    return _REPORT.dump_json(report, indent=1, exclude={"findings": _as_stored(report.findings)}) + b"\n"
 
 
 def load_report(data: bytes, path: Path | None = None) -> Report:
@@ -58,4 +60,18 @@ def read_report(path: Path) -> Report:
 
 def findings_sha256(findings: Findings) -> str:
     """SHA-256 of the facts, for the chain of hashes from images to report."""
-    return hashlib.sha256(_FINDINGS.dump_json(findings)).hexdigest()
+    return hashlib.sha256(_FINDINGS.dump_json(findings, exclude=_as_stored(findings))).hexdigest()
+
+
+def _as_stored(findings: Findings) -> dict[str, Any]:
+    """What is left out, so that a report of version 0.1.0, whose flags have no arguments, keeps its bytes and its hashes."""
+
+    def bare(flags: Sequence[Flag]) -> Mapping[int, set[str]]:
+        return {n: {"arguments"} for n, flag in enumerate(flags) if flag.arguments is None}
+
+    noted = findings.context.flags if findings.context else ()
+    return {
+        "flags": bare(findings.flags),
+        "measurements": {"flags": bare(findings.measurements.flags)},
+        "context": {"flags": bare(noted)},
+    }

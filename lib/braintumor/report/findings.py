@@ -17,12 +17,10 @@ from braintumor.domain import (
     Request,
     Segmentation,
     SequenceUse,
-    Severity,
     Study,
     Technique,
+    gather_flags,
 )
-
-_SERIOUS_FIRST = (Severity.SERIOUS, Severity.WARNING, Severity.INFO)
 
 
 def gather_findings(
@@ -67,18 +65,6 @@ def gather_findings(
         context=context,
         flags=gather_flags(study.flags, case.flags, segmentation.flags, measurements.flags, noted, flags),
     )
-
-
-def gather_flags(*stages: Iterable[Flag]) -> tuple[Flag, ...]:
-    """The flags of all stages, equal code and message only once, most serious first.
-
-    Where two stages raise the same flag with different severity the more serious one stays.
-    """
-    everything = sorted((flag for stage in stages for flag in stage), key=lambda flag: _SERIOUS_FIRST.index(flag.severity))
-    unique: dict[tuple[str, str], Flag] = {}
-    for flag in everything:
-        unique.setdefault((flag.code, flag.message), flag)
-    return tuple(unique.values())
 
 
 def _technique(study: Study, case: Case, segmentation: Segmentation) -> Technique:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from braintumor.domain import Line, Origin, Report, Section, Severity, Status
+from braintumor.domain import Flag, Line, Origin, Report, Section, Severity, Status, message_in
 from braintumor.report.editing import edited_alone
 from braintumor.report.figures import Picture
 from braintumor.report.language import Language, language_of
@@ -53,14 +53,14 @@ def render(report: Report, pictures: Sequence[Picture], *, chain_head: str = "")
     sheet.set_creator(f"braintumor {report.provenance.software_version}")
     sheet.add_page()
     _header(sheet, report, languages, identity)
-    _warnings(sheet, report, first)
+    _warnings(sheet, report, languages)
     _section(sheet, report, languages, Section.IMPRESSION, size=10.5)
     key_facts(sheet, report, by_name, first)
     measurements(sheet, report, first)
-    notes = _notes(report)
-    on_first_page = notes and not sheet.will_page_break(14 + 5 * len(notes))
+    notes = _notes(report, languages)
+    on_first_page = notes and not sheet.will_page_break(14 + 5 * len(languages) * len(notes))
     if on_first_page:
-        _quality(sheet, notes, first)
+        _quality(sheet, notes, languages)
     if sheet.page == 1:
         sheet.add_page()
     for section in Section:
@@ -69,7 +69,7 @@ def render(report: Report, pictures: Sequence[Picture], *, chain_head: str = "")
     course(sheet, report, first)
     lesions(sheet, report, first)
     if notes and not on_first_page:
-        _quality(sheet, notes, first)
+        _quality(sheet, notes, languages)
     for name in DETAILS:
         if name in by_name:
             sheet.figure(by_name[name])
@@ -134,17 +134,17 @@ def _header(sheet: Sheet, report: Report, languages: Sequence[Language], block: 
     sheet.line_of(made, 7.5, MUTED, gap=1.5)
 
 
-def _warnings(sheet: Sheet, report: Report, language: Language) -> None:
-    approved = report.approved
+def _warnings(sheet: Sheet, report: Report, languages: Sequence[Language]) -> None:
+    approved, language = report.approved, languages[0]
     if approved is None:
-        sheet.box(f"{language.words('page-draft', version=report.version)}. {language.words('page-research')}", [], AMBER)
+        sheet.box([f"{language.words('page-draft', version=report.version)}. {language.words('page-research')}"], [], AMBER)
     else:
         when = approved.when.strftime("%Y-%m-%d %H:%M %Z").strip()
         words = language.words("page-final", version=report.version, who=sheet.drawable(approved.who), when=when)
-        sheet.box(f"{words}. {language.words('page-research')}", [], GREEN)
-    serious = [flag.message for flag in report.findings.flags if flag.severity is Severity.SERIOUS]
+        sheet.box([f"{words}. {language.words('page-research')}"], [], GREEN)
+    serious = [flag for flag in report.findings.flags if flag.severity is Severity.SERIOUS]
     if serious:
-        sheet.box(language.words("page-check"), serious, RED)
+        sheet.box([one.words("page-check") for one in languages], _columns(serious, languages), RED)
 
 
 def _section(sheet: Sheet, report: Report, languages: Sequence[Language], section: Section, size: float = 9.0) -> None:
@@ -178,15 +178,23 @@ def _marked(line: Line) -> str:
     return f"{line.text} *" if line.origin is Origin.MODEL else line.text
 
 
-def _notes(report: Report) -> list[str]:
-    """What is less than serious; the serious stands on top of the first page."""
-    lesser = [flag.message for flag in report.findings.flags if flag.severity is not Severity.SERIOUS]
-    if len(lesser) > MAX_FLAGS:
-        return [*lesser[:MAX_FLAGS], f"{len(lesser) - MAX_FLAGS} more notes are in result.json."]
-    return lesser
+def _columns(flags: Sequence[Flag], languages: Sequence[Language]) -> list[list[str]]:
+    """A row per flag, a column per language."""
+    return [[message_in(flag, one.code) for one in languages] for flag in flags]
 
 
-def _quality(sheet: Sheet, notes: Sequence[str], language: Language) -> None:
-    sheet.heading(language.words("page-quality"))
-    for text in notes:
-        sheet.line_of(text, 8.5, gap=0.4)
+def _notes(report: Report, languages: Sequence[Language]) -> list[list[str]]:
+    """What is less than serious; the serious is on top of the first page."""
+    lesser = [flag for flag in report.findings.flags if flag.severity is not Severity.SERIOUS]
+    more = len(lesser) - MAX_FLAGS
+    rest = [[one.words("page-more-notes", count=more) for one in languages]] if more > 0 else []
+    return _columns(lesser[:MAX_FLAGS], languages) + rest
+
+
+def _quality(sheet: Sheet, notes: Sequence[Sequence[str]], languages: Sequence[Language]) -> None:
+    if sheet.will_page_break(25):
+        sheet.add_page()
+    sheet.ln(2)
+    sheet.side_by_side([one.words("page-quality") for one in languages], 11, bold=True, gap=0.8, kind="H2")
+    for row in notes:
+        sheet.side_by_side(row, 8.5, gap=0.4)

@@ -126,13 +126,19 @@ class Sheet(Tagged):
         self.ln(2)
         self.line_of(text, 11, bold=True, gap=0.8, kind="H2")
 
-    def box(self, title: str, lines: Sequence[str], colours: tuple[Colour, Colour]) -> None:
-        """A tinted box with a coloured edge; never split over pages unless longer than one."""
+    def box(self, titles: Sequence[str], rows: Sequence[Sequence[str]], colours: tuple[Colour, Colour]) -> None:
+        """A tinted box with a coloured edge, one column per title; never split over pages unless longer than one."""
         fill, edge = colours
-        inner = WIDTH_MM - 8
-        self.style(8.5)
-        height = sum(self._height(inner, text) for text in lines)
-        height += 7 if lines else 8
+        gutter = 4.0
+        width = (WIDTH_MM - 8 - gutter * (len(titles) - 1)) / len(titles)
+        heights = []
+        for row in rows:
+            tallest = 0.0
+            for text in row:
+                self.style(8.5, of=text)
+                tallest = max(tallest, self._height(width, text))
+            heights.append(tallest)
+        height = sum(heights) + (7 if rows else 8)
         if self.will_page_break(height + 2):
             self.add_page()
         top = self.get_y()
@@ -140,14 +146,14 @@ class Sheet(Tagged):
         self.rect(MARGIN_MM, top, WIDTH_MM, height, style="F")
         self.set_fill_color(*edge)
         self.rect(MARGIN_MM, top, 1.4, height, style="F")
-        self.set_xy(MARGIN_MM + 4, top + 1.6)
-        self.style(9.5, edge, bold=True, of=title)
-        with self.tag("P"):
-            self.multi_cell(inner, 4.4, title, align="L", new_x=XPos.LEFT, new_y=YPos.NEXT)
-        self.style(8.5)
-        for text in lines:
-            with self.tag("P"):
-                self.multi_cell(inner, 4.2, text, align="L", new_x=XPos.LEFT, new_y=YPos.NEXT)
+        y = top + 1.6
+        for number, (row, tall) in enumerate(zip((titles, *rows), (4.4, *heights), strict=True)):
+            for column, text in enumerate(row):
+                self.set_xy(MARGIN_MM + 4 + column * (width + gutter), y)
+                self.style(8.5 if number else 9.5, INK if number else edge, bold=not number, of=text)
+                with self.tag("P"):
+                    self.multi_cell(width, 4.2 if number else 4.4, text, align="L", new_x=XPos.LEFT, new_y=YPos.NEXT)
+            y += tall
         self.set_xy(MARGIN_MM, top + height)
         self.ln(2.5)
 

@@ -12,9 +12,9 @@ from braintumor.domain import (
     AuthorKind,
     Case,
     Flag,
+    FlagCode,
     Region,
     Segmentation,
-    Severity,
     ShareProgress,
     channels_of,
     from_channels,
@@ -120,12 +120,7 @@ def _flags(confidence: dict[Region, float], faint_ml: float) -> tuple[Flag, ...]
     flags = []
     sure = confidence.get(Region.WT, 1.0)
     if sure < UNSURE:
-        message = f"The model is unsure of the tumour's outline (mean probability {sure:.2f} inside it); check the mask."
-        flags.append(Flag("uncertain-mask", Severity.WARNING, message))
+        flags.append(FlagCode.UNCERTAIN_MASK.flag(probability=sure))
     if faint_ml:
-        message = (
-            f"The model saw enhancement in {faint_ml:.2f} mL only, too little to tell from noise or a vessel; it is counted as "
-            "core that does not enhance. Look at the contrast-enhanced images."
-        )
-        flags.append(Flag("faint-enhancement", Severity.WARNING, message))
+        flags.append(FlagCode.FAINT_ENHANCEMENT.flag(volume_ml=faint_ml))
     return tuple(flags)

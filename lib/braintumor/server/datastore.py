@@ -6,7 +6,6 @@ import json
 import threading
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +84,7 @@ class StudyDatastore(Datastore):  # type: ignore[misc]  # MONAI Label is untyped
             "SeriesInstanceUID": first,
             "StudyDate": entry.date.isoformat() if entry.date else "",
             "sequences": used,
-            "flags": [asdict(flag) for flag in facts.flags],
+            "flags": [flag.as_dict() for flag in facts.flags],
         }
         return info | self._note("image", image_id)
 

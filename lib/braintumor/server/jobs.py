@@ -19,7 +19,7 @@ from braintumor.domain import BrainTumorError, BusyError, JobState, Progress, Un
 _log = logging.getLogger(__name__)
 
 Work = Callable[[Progress], Mapping[str, Any] | None]
-"""What a job does. It calls the progress, which raises `Cancelled` when the job is not wanted any more; returns facts as JSON."""
+"""What a job does. It calls the progress, which raises `Cancelled` when the job is not wanted any more, and returns facts."""
 
 
 class JobKind(StrEnum):

@@ -26,7 +26,6 @@ from braintumor.domain import (
     Progress,
     Region,
     Segmentation,
-    Severity,
     Voxels,
     values_of,
     write_json,
@@ -166,7 +165,7 @@ class Masks:
         return {
             "measurements": record.measurements,
             "model_version": record.model_version,
-            "flags": [asdict(flag) for flag in record.flags],
+            "flags": [flag.as_dict() for flag in record.flags],
         }
 
     def _make(self, study_uid: str, version: ModelVersion, report: Progress) -> Record:
@@ -273,7 +272,7 @@ def _content(record: Record) -> dict[str, Any]:
         "grids": {uid: plain(grid) for uid, grid in record.grids.items()},
         "transforms": {uid: np.asarray(transform).tolist() for uid, transform in record.transforms.items()},
         "measurements": record.measurements,
-        "flags": [asdict(flag) for flag in record.flags],
+        "flags": [flag.as_dict() for flag in record.flags],
         "entropy": record.entropy,
     }
 
@@ -282,7 +281,6 @@ def _record(content: Mapping[str, Any], arrays: Path) -> Record:
     with np.load(arrays, allow_pickle=False) as stored:
         mask = stored["mask"]
         uncertainty = stored.get("uncertainty")
-    flags = tuple(Flag(f["code"], Severity(f["severity"]), f["message"]) for f in content["flags"])
     confidence = {Region(name): value for name, value in content["confidence"].items()}
     author = Author(**content["author"])
     return Record(
@@ -290,6 +288,6 @@ def _record(content: Mapping[str, Any], arrays: Path) -> Record:
         grids={uid: _grid(grid) for uid, grid in content["grids"].items()},
         transforms={uid: np.asarray(transform) for uid, transform in content["transforms"].items()},
         measurements=content["measurements"],
-        flags=flags,
+        flags=tuple(map(Flag.from_dict, content["flags"])),
         entropy=content["entropy"],
     )

@@ -26,7 +26,6 @@ from braintumor.domain import (
     MRSequence,
     Progress,
     Series,
-    Severity,
     Study,
     SubmissionError,
     write_json,
@@ -151,7 +150,7 @@ class Studies:
             for sequence, series in study.series.items()
         }
         unused = {uid: asdict(SequenceFacts(None, 0.0, (reason,))) for uid, reason in study.unused.items()}
-        write_json(path, {"series": unused | used, "flags": [asdict(flag) for flag in study.flags]})
+        write_json(path, {"series": unused | used, "flags": [flag.as_dict() for flag in study.flags]})
 
     def _known(self, fingerprint: str) -> PreparedStudy | None:
         with self._lock:
@@ -179,7 +178,7 @@ def _facts_from(content: Mapping[str, Any]) -> StudyFacts:
         uid: SequenceFacts(MRSequence(one["sequence"]) if one["sequence"] else None, one["confidence"], tuple(one["reasons"]))
         for uid, one in content["series"].items()
     }
-    return StudyFacts(series, tuple(Flag(f["code"], Severity(f["severity"]), f["message"]) for f in content["flags"]))
+    return StudyFacts(series, tuple(map(Flag.from_dict, content["flags"])))
 
 
 def to_bytes(voxels: np.ndarray[Any, Any]) -> bytes:

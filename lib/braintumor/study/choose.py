@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from braintumor.domain import AmbiguousSequenceError, Evidence, Flag, Image, InputNotFoundError, MRSequence, Severity
+from braintumor.domain import AmbiguousSequenceError, Evidence, Flag, FlagCode, Image, InputNotFoundError, MRSequence
 from braintumor.study.classify import classify
 from braintumor.study.contrast import CONCLUSIVE, enhancement
 from braintumor.study.facts import HeaderFacts, facts_of, number
@@ -153,8 +153,7 @@ def _tell_t1_apart(
     if native is None and len(unknown) > 1:
         return _undecided(candidates, unknown, refuse)
     names = ", ".join(c.title for c in unknown)
-    message = f"Nothing says whether contrast agent was given for {names}; taken as T1 without. If it was, name it as T1ce."
-    choice.flags.append(Flag("contrast-unknown", Severity.WARNING, message))
+    choice.flags.append(FlagCode.CONTRAST_UNKNOWN.flag(series=names))
     return candidates
 
 
@@ -167,8 +166,7 @@ def _by_pixels(
     if abs(score) < CONCLUSIVE or (score < 0 and not swappable):
         return {}
     before, after = (one, other) if score > 0 else (other, one)
-    message = f"No header says which T1 is with contrast agent; by its pixels it is {after.title}. Check, or name it."
-    choice.flags.append(Flag("sequence-by-pixels", Severity.WARNING, message))
+    choice.flags.append(FlagCode.SEQUENCE_BY_PIXELS.flag(series=after.title))
     decided = {after.key: _as(after, MRSequence.T1CE, 0.65, f"by its pixels: vessels light up (score {abs(score):.2f})")}
     if swappable:
         decided[before.key] = _as(before, MRSequence.T1, 0.65, "by its pixels: the other T1 has brighter vessels")
@@ -204,9 +202,11 @@ def _pick(sequence: MRSequence, rivals: list[SeriesCandidate], choice: SeriesCho
         if all(reasons):
             _take(sequence, candidate, choice)
             for other, reason in zip(others, reasons, strict=True):
-                choice.unused[other.key] = f"{sequence.title} too, but {candidate.title} {reason}"
-                message = f"For {sequence.title}, {candidate.title} was preferred to {other.title}: it {reason}."
-                choice.flags.append(Flag("series-preferred", Severity.INFO, message))
+                flag = FlagCode.SERIES_PREFERRED.flag(
+                    sequence=sequence, taken=candidate.title, other=other.title, reason=reason
+                )
+                choice.unused[other.key] = flag.message.rstrip(".")
+                choice.flags.append(flag)
             return
     named = "; ".join(f"{c.uid} {c.title}" for c in rivals)
     choice.unused |= {c.key: f"competes with another series for {sequence.title}" for c in rivals}
@@ -222,19 +222,22 @@ def _take(sequence: MRSequence, candidate: SeriesCandidate, choice: SeriesChoice
     choice.chosen[sequence] = candidate
     evidence = candidate.evidence
     if evidence.confidence < UNCERTAIN:
-        message = f"{candidate.title} was taken for {sequence.title} with confidence {evidence.confidence:.2f} only."
-        choice.flags.append(Flag("sequence-uncertain", Severity.WARNING, message))
+        uncertain = FlagCode.SEQUENCE_UNCERTAIN
+        choice.flags.append(uncertain.flag(series=candidate.title, sequence=sequence, confidence=evidence.confidence))
 
 
 def _better(one: SeriesCandidate, other: SeriesCandidate) -> str | None:
-    """Why `one` is clearly better than `other`, by the first criterion that tells them apart; None if it is not."""
+    """Why `one` is clearly better than `other`, by the first criterion that tells them apart; None if it is not.
+
+    A reason of the flag ``series-preferred``.
+    """
     for difference, reason in (
-        (_original(one) - _original(other), "is an original, not a derived image"),
-        (round(4 * (one.evidence.confidence - other.evidence.confidence)), "is more certain"),
-        (_clearly(_extent(one), _extent(other), 1.5), "covers more of the head"),
-        (_clearly(-_voxel(one), -_voxel(other), 1 / 0.6), "has clearly finer slices"),
-        (_corrected(one) - _corrected(other), "is corrected for distortion"),
-        (_axial(one) - _axial(other), "is axial"),
+        (_original(one) - _original(other), "original"),
+        (round(4 * (one.evidence.confidence - other.evidence.confidence)), "certain"),
+        (_clearly(_extent(one), _extent(other), 1.5), "coverage"),
+        (_clearly(-_voxel(one), -_voxel(other), 1 / 0.6), "spacing"),
+        (_corrected(one) - _corrected(other), "distortion"),
+        (_axial(one) - _axial(other), "axial"),
     ):
         if difference:
             return reason if difference > 0 else None

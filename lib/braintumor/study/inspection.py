@@ -53,7 +53,7 @@ class Inspection:
             "series": [dict(entry) for entry in self.series],
             "chosen": {s.value: uid for s, uid in self.chosen.items()},
             "unused": dict(self.unused),
-            "flags": [{"code": f.code, "severity": f.severity.value, "message": f.message} for f in self.flags],
+            "flags": [flag.as_dict() for flag in self.flags],
             "problems": [{"code": p.code, "exit_code": p.exit_code, "message": str(p)} for p in self.problems],
         }
 

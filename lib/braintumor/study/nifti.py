@@ -24,6 +24,7 @@ from braintumor.domain import (
     CorruptFileError,
     Evidence,
     Flag,
+    FlagCode,
     GeometryError,
     Grid,
     Image,
@@ -32,7 +33,6 @@ from braintumor.domain import (
     MRSequence,
     PatientMismatchError,
     Series,
-    Severity,
     files_below,
 )
 from braintumor.study.index import DECODING_ERRORS, Refuse, raise_it
@@ -186,12 +186,7 @@ def _nnunet_channel(path: Path, channel: int, case: NiftiCase) -> MRSequence:
             return _TOKENS[re.sub(r"[^a-z0-9]", "", str(names[str(channel)]).lower())]
         except (OSError, ValueError, KeyError, AttributeError, TypeError):
             continue
-    flag = Flag(
-        "channel-order-assumed",
-        Severity.WARNING,
-        "Files are named by nnU-Net channel number and no dataset.json says what the channels are; "
-        "0000 to 0003 were taken as T1, T1ce, T2, FLAIR.",
-    )
+    flag = FlagCode.CHANNEL_ORDER_ASSUMED.flag()
     if flag not in case.flags:
         case.flags.append(flag)
     return _NNUNET_ORDER[channel]
@@ -277,5 +272,4 @@ def _affine(image: Any, path: Path) -> tuple[Affine, tuple[Flag, ...]]:
     apart = float(np.linalg.norm((corners @ (np.asarray(qform) - affine).T)[:, :3], axis=1).max())
     if apart <= 1.0:
         return affine, ()
-    message = f"sform and qform of {path.name} disagree by up to {apart:.1f} mm; the sform was used."
-    return affine, (Flag("nifti-affines-disagree", Severity.WARNING, message),)
+    return affine, (FlagCode.NIFTI_AFFINES_DISAGREE.flag(file=path.name, apart_mm=apart),)

@@ -12,6 +12,7 @@ from pathlib import Path
 from braintumor.domain import (
     Evidence,
     Flag,
+    FlagCode,
     Image,
     InputNotFoundError,
     MissingSequenceError,
@@ -85,8 +86,7 @@ def choose_series(
     for candidate in choice.chosen.values():
         choice.flags += header_flags(candidate)
     if index.copies:
-        message = f"{index.copies} files were exact copies of others and left out."
-        choice.flags.append(Flag("duplicate-files", Severity.INFO, message))
+        choice.flags.append(FlagCode.DUPLICATE_FILES.flag(count=index.copies))
     return choice
 
 
@@ -108,15 +108,7 @@ def missing_flags(found: Mapping[MRSequence, object]) -> list[Flag]:
     """One flag for each absent sequence; serious if it is T1ce, which alone shows enhancement, or if two are absent."""
     missing = [s for s in MRSequence if s not in found]
     severity = Severity.SERIOUS if MRSequence.T1CE in missing or len(missing) > 1 else Severity.WARNING
-    return [Flag("missing-sequence", severity, f"{s.title} is missing: {_EFFECT[s]}.") for s in missing]
-
-
-_EFFECT = {
-    MRSequence.T1: "blood and fat may be mistaken for enhancement",
-    MRSequence.T1CE: "enhancing tumour cannot be seen, so its extent and the tumour core are a guess",
-    MRSequence.T2: "the borders of oedema and cysts are less certain",
-    MRSequence.FLAIR: "oedema is hard to tell from fluid, so the whole tumour is less certain",
-}
+    return [FlagCode.MISSING_SEQUENCE.flag(severity, sequence=sequence) for sequence in missing]
 
 
 def nothing_found(material: sources.Material, index: SeriesIndex) -> InputNotFoundError:

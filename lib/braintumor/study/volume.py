@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from braintumor.domain import BrainTumorError, Flag, Image, Series, Severity
+from braintumor.domain import BrainTumorError, Flag, FlagCode, Image, Series
 from braintumor.study.choose import SeriesCandidate
 from braintumor.study.facts import attributes_of, number
 from braintumor.study.pixels import read_planes
@@ -48,8 +48,5 @@ def geometry_of(candidate: SeriesCandidate) -> tuple[dict[str, object] | None, B
 
 def header_flags(candidate: SeriesCandidate) -> list[Flag]:
     """What a header says against the quality of its own images."""
-    dataset, flags = candidate.headers[0].dataset, []
-    if number(dataset, "LossyImageCompression"):
-        message = f"{candidate.title} was compressed with loss before it was stored."
-        flags.append(Flag("lossy-compression", Severity.WARNING, message))
-    return flags
+    lossy = number(candidate.headers[0].dataset, "LossyImageCompression")
+    return [FlagCode.LOSSY_COMPRESSION.flag(series=candidate.title)] if lossy else []

@@ -17,11 +17,11 @@ from braintumor.domain import (
     Case,
     CorruptFileError,
     Flag,
+    FlagCode,
     Grid,
     Image,
     Results,
     Segmentation,
-    Severity,
     Study,
     appearing,
     write_nifti,
@@ -196,7 +196,4 @@ def _one_value(mask: npt.NDArray[np.uint8]) -> tuple[Flag, ...]:
     """A mask of 0 and 1 often means 'tumour or not', and is read as what 1 stands for."""
     if set(np.flatnonzero(np.bincount(mask.ravel(order="K"))).tolist()) - {0} != {NECROTIC_CORE.value}:
         return ()
-    words = (
-        f"The mask holds no value but 1, which stands for {NECROTIC_CORE.name.lower()}: oedema and enhancing tumour are 0 mL."
-    )
-    return (Flag("mask-of-one-value", Severity.SERIOUS, words),)
+    return (FlagCode.MASK_OF_ONE_VALUE.flag(),)

@@ -43,7 +43,7 @@ def as_dict(timeline: Timeline) -> dict[str, Any]:
         "rano_not_assessed": timeline.rano_missing,
         "extent_of_resection_percent": {r.value: _estimate(e, 1) for r, e in timeline.resection.items()},
         "events": [{"date": e.date.isoformat(), "words": e.words} for e in timeline.events],
-        "flags": [{"code": f.code, "severity": f.severity.value, "message": f.message} for f in timeline.flags],
+        "flags": [flag.as_dict() for flag in timeline.flags],
     }
 
 

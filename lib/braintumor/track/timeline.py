@@ -21,10 +21,11 @@ from braintumor.domain import (
     Track,
     VisitAlignment,
     bounding_box,
+    gather_flags,
+    of_visit,
     region_mask,
 )
 from braintumor.measure import axial_diameters, slice_spacing_mm
-from braintumor.report.findings import gather_flags
 from braintumor.track.change import Change, change_between, days_between, extent_of_resection, volume_of
 from braintumor.track.lesions import Instances, carried, find_instances, track
 from braintumor.track.rano import Assessment, Criteria, LesionSize, TimePoint, assess
@@ -118,7 +119,7 @@ def compare(
 def _named(number: int, visit: Visit) -> tuple[Flag, ...]:
     """A visit's own flags, saying whose they are; what is for the record only stays in the visit's own results."""
     flags = (*visit.case.flags, *visit.segmentation.flags)
-    return tuple(replace(f, message=f"Visit {number}: {f.message}") for f in flags if f.severity is not Severity.INFO)
+    return tuple(of_visit(flag, number, visit.date) for flag in flags if flag.severity is not Severity.INFO)
 
 
 def build(

@@ -11,14 +11,15 @@ from braintumor.domain import (
     REFERENCE_ORDER,
     Case,
     Flag,
+    FlagCode,
     MissingSequenceError,
     MRSequence,
     PatientMismatchError,
     Segmentation,
-    Severity,
     Study,
     StudyKind,
     VisitsError,
+    of_visit,
 )
 from braintumor.track.rano import Clinical
 
@@ -68,14 +69,13 @@ def check_patients(studies: Sequence[Study], *, force: bool) -> tuple[Flag, ...]
     """
     known = [study.patient.patient_id for study in studies if study.patient.patient_id]
     if len(set(known)) > 1:
-        problem = "The visits belong to different patients, by their patient IDs"
         if not force:
-            raise PatientMismatchError(problem, remedy="Give visits of one patient, or use --force if the IDs are wrong")
-        return (Flag("different-patients", Severity.SERIOUS, f"{problem}; compared all the same, as asked."),)
-    if len(known) < len(studies):
-        words = "Not every visit names its patient, so it was not checked that all are of one."
-        return (Flag("patient-not-checked", Severity.WARNING, words),)
-    return ()
+            raise PatientMismatchError(
+                "The visits belong to different patients, by their patient IDs",
+                remedy="Give visits of one patient, or use --force if the IDs are wrong",
+            )
+        return (FlagCode.DIFFERENT_PATIENTS.flag(),)
+    return (FlagCode.PATIENT_NOT_CHECKED.flag(),) if len(known) < len(studies) else ()
 
 
 def check_different(studies: Sequence[Study]) -> None:
@@ -121,16 +121,13 @@ def in_order(visits: Sequence[_Any], dates: Sequence[date | None]) -> tuple[tupl
                 f"{missing} of {len(visits)} visits have no date, so their order is not known",
                 remedy="Give all dates with --date, in the order of the visits",
             )
-        words = "A date is missing: the order is as named, and no growth rate, doubling time or RANO category is given."
-        return tuple(visits[::-1]), (Flag("no-dates", Severity.SERIOUS, words),)
+        return tuple(visits[::-1]), (FlagCode.NO_DATES.flag(),)
     order = sorted(range(len(visits)), key=lambda n: dates[n] or date.min)
     flags = []
     if order[-1] != 0:
-        words = "The visit named as current is not the latest by date; the latest was taken as the current one."
-        flags.append(Flag("order-by-date", Severity.WARNING, words))
+        flags.append(FlagCode.ORDER_BY_DATE.flag())
     if len(set(dates)) < len(visits):
-        words = "Two visits have the same date: no growth rate between them, and no RANO category."
-        flags.append(Flag("same-date", Severity.WARNING, words))
+        flags.append(FlagCode.SAME_DATE.flag())
     return tuple(visits[n] for n in order), tuple(flags)
 
 
@@ -154,13 +151,10 @@ def visit_flags(visits: Sequence[Visit]) -> tuple[Flag, ...]:
     """What limits the comparison: no contrast, other sequences, empty masks."""
     flags = []
     for n, visit in enumerate(visits, start=1):
-        which = f"Visit {n}" + (f" ({visit.date.isoformat()})" if visit.date else "")
         if not visit.has_contrast:
-            words = f"{which} has no T1ce: its enhancing tumour cannot be seen, and no RANO category rests on it."
-            flags.append(Flag("no-contrast", Severity.SERIOUS, words))
+            flags.append(of_visit(FlagCode.NO_CONTRAST.flag(), n, visit.date))
         if not visit.segmentation.mask.any():
-            flags.append(Flag("empty-mask", Severity.WARNING, f"{which}: no tumour was segmented."))
+            flags.append(of_visit(FlagCode.EMPTY_MASK.flag(), n, visit.date))
     if len({frozenset(visit.case.present) for visit in visits}) > 1:
-        words = "The visits were not imaged with the same sequences, which alone can change the masks."
-        flags.append(Flag("other-sequences", Severity.WARNING, words))
+        flags.append(FlagCode.OTHER_SEQUENCES.flag())
     return tuple(flags)

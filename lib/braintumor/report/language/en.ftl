@@ -196,6 +196,10 @@ page-place = Place
 page-lesions = Lesions
 page-trend = Volume over time
 page-quality = Quality notes
+page-more-notes = { $count ->
+    [one] { $count } more note is in result.json.
+   *[other] { $count } more notes are in result.json.
+}
 page-audit = History of this report
 page-provenance = Provenance
 page-made = Made { $when } by braintumor { $version }

@@ -209,6 +209,10 @@ page-place = स्थान
 page-lesions = घाव
 page-trend = समय के साथ आयतन
 page-quality = गुणवत्ता संबंधी टिप्पणियाँ
+page-more-notes = { $count } और { $count ->
+    [1] टिप्पणी result.json में है।
+   *[other] टिप्पणियाँ result.json में हैं।
+}
 page-provenance = उद्गम
 page-audit = इस रिपोर्ट का इतिहास
 page-made = braintumor { $version } द्वारा { $when } को बनाई गई

@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import APIRouter
 
 from braintumor.archive import StudyEntry
-from braintumor.domain import InputNotFoundError
-from braintumor.server.api.views import of_flags, of_job, of_version
+from braintumor.domain import InputNotFoundError, gather_flags
+from braintumor.server.api.views import of_job, of_version
 from braintumor.server.api.work import Work
 from braintumor.server.workspace import Workspace
 
@@ -42,7 +42,7 @@ def one(work: Work, study: str) -> dict[str, Any]:
             for uid, f in facts.series.items()
         },
         "references": list(facts.references),
-        "flags": of_flags((*work.registry.current().flags, *flags)),
+        "flags": [flag.as_dict() for flag in gather_flags(work.registry.current().flags, flags)],
         "versions": [of_version(v) for v in work.labels.versions(study)],
         "priors": [{"uid": p.uid, "date": p.date.isoformat() if p.date else None} for p in work.store.priors(study)],
     }

@@ -7,21 +7,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from braintumor.domain import LABELS, REGION_NAMES, Flag, Region, Report, Section, values_of
+from braintumor.domain import LABELS, REGION_NAMES, Region, Report, Section, message_in, values_of
 from braintumor.report.editing import edited_alone
 from braintumor.report.language import language_of
 from braintumor.report.names import person_name
 from braintumor.server.jobs import Job
 from braintumor.server.labels import MaskVersion
-
-
-def of_flags(flags: tuple[Flag, ...]) -> list[dict[str, str]]:
-    """What a reader must know, the gravest first."""
-    order = ["serious", "warning", "info"]
-    return sorted(
-        ({"code": f.code, "severity": f.severity.value, "message": f.message} for f in flags),
-        key=lambda f: order.index(f["severity"]),
-    )
 
 
 def of_job(job: Job) -> dict[str, Any]:
@@ -111,7 +102,10 @@ def of_report(report: Report, *, fresh: bool, sendable: bool = False) -> dict[st
             for section in Section
         ],
         "regions": _regions(report),
-        "flags": of_flags(report.findings.flags),
+        "flags": [
+            flag.as_dict() | {"messages": {one.code: message_in(flag, one.code) for one in languages}}
+            for flag in report.findings.flags
+        ],
         "pictures": [{"name": image.name, "caption": image.caption} for image in report.pictures],
         "history": [
             {"when": e.when.isoformat(), "action": e.action.value, "who": e.who, "detail": e.detail} for e in report.audit

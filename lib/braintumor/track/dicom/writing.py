@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from braintumor.domain import Flag, Severity, Study, StudyKind
+from braintumor.domain import Flag, FlagCode, Study, StudyKind
 from braintumor.export.common import save
 from braintumor.track.dicom.common import Prior, TrackContext
 from braintumor.track.dicom.prior import make_prior_series
@@ -16,8 +16,6 @@ from braintumor.track.dicom.registration import make_registration
 from braintumor.track.dicom.report import make_report
 from braintumor.track.dicom.seg import make_change_seg, make_lesion_seg
 from braintumor.track.timeline import Timeline
-
-_CONSEQUENCE = "its image and its registration were not written into the current study"
 
 
 def left_out(timeline: Timeline) -> tuple[Flag, ...]:
@@ -87,13 +85,10 @@ def _shown(timeline: Timeline) -> list[Prior]:
 def _refusal(study: Study, prior: Study, number: int) -> Flag | None:
     """Why a prior's pixels may not enter the current study; nothing is known of a NIfTI file's patient."""
     if prior.kind is not StudyKind.DICOM:
-        words = f"Visit {number} did not come as DICOM: {_CONSEQUENCE}."
-        return Flag("prior-not-dicom", Severity.INFO, words)
+        return FlagCode.PRIOR_NOT_DICOM.flag(number=number)
     one, other = study.patient.patient_id, prior.patient.patient_id
     if not one or not other:
-        words = f"It is not known whether visit {number} is of the current study's patient: {_CONSEQUENCE}."
-        return Flag("prior-patient-not-checked", Severity.WARNING, words)
+        return FlagCode.PRIOR_PATIENT_NOT_CHECKED.flag(number=number)
     if one != other:
-        words = f"Visit {number} has another patient ID than the current study: {_CONSEQUENCE}."
-        return Flag("prior-of-other-patient", Severity.SERIOUS, words)
+        return FlagCode.PRIOR_OF_OTHER_PATIENT.flag(number=number)
     return None
