@@ -2,22 +2,9 @@
 
 import io
 
-from fpdf import FPDF
-from PIL import Image
 from pypdf import PdfReader, PdfWriter
 
-
-def pdf(*pages: str | None) -> bytes:
-    """A page per text; None is a page that holds a picture only."""
-    made = FPDF()
-    made.set_font("Helvetica", size=11)
-    for text in pages:
-        made.add_page()
-        if text is None:
-            made.image(Image.new("L", (60, 80), 200), w=100)
-        else:
-            made.multi_cell(0, 6, text)
-    return bytes(made.output())
+from tests.plain_pdf import plain_pdf as pdf
 
 
 def encrypted(data: bytes, password: str) -> bytes:

@@ -7,22 +7,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from asn1crypto import tsp
-from fpdf import FPDF
 
 from braintumor.signing import Timestamping, sign
+from tests.plain_pdf import plain_pdf
 from tests.signing.identities import AT, answer, authority, made, physician, radiologist, revocation_list
 
 
 def make_report(text="Whole tumour 34.2 mL", pages=2):
     """A small PDF whose page content can be read as it is."""
-    pdf = FPDF()
-    pdf.set_compression(False)
-    pdf.set_creation_date(AT)
-    pdf.set_font("helvetica", size=16)
-    for number in range(1, pages + 1):
-        pdf.add_page()
-        pdf.cell(0, 10, f"{text}, page {number}")
-    return bytes(pdf.output())
+    return plain_pdf(*(f"{text}, page {number}" for number in range(1, pages + 1)))
 
 
 @pytest.fixture(scope="session")

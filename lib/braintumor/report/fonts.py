@@ -10,6 +10,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
+from fontTools.ttLib import TTFont
 from PIL import ImageFont
 
 TYPEFACES = Path(__file__).with_name("typefaces")
@@ -29,6 +30,13 @@ def devanagari_font(bold: bool = False) -> Path:
 def east_asian_font() -> Path:
     """File of the face for Chinese, Japanese and Korean; 16 MB, so opened only where a name needs it."""
     return Path(str(files("noto_cjk_sans_jp_regular") / "NotoSansCJKjp-Regular.otf"))
+
+
+@cache
+def letters(face: Path) -> frozenset[str]:
+    """Letters that a face can draw."""
+    with TTFont(face, lazy=True) as opened:
+        return frozenset(map(chr, opened.getBestCmap()))
 
 
 @cache

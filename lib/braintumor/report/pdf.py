@@ -1,21 +1,50 @@
-"""The report as one PDF: what was found on the first page, then every section in all languages side by side, then how."""
+"""The report as one PDF: what was found on the first page, then every section in all languages side by side, then how.
+
+This module says what stands on the page, block by block, as data; ``report.typ`` says how it looks, and typst sets it: fonts,
+line and page breaks, tags, PDF/A.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import io
+import json
+import shutil
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timezone
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import typst
+from PIL import Image
 
 from braintumor.domain import Flag, Line, Origin, Report, Section, Severity, Status, message_in
 from braintumor.report.editing import edited_alone
 from braintumor.report.figures import Picture
+from braintumor.report.fonts import TYPEFACES, devanagari_font, east_asian_font, letters, text_font
 from braintumor.report.language import Language, language_of
 from braintumor.report.names import DASH, person_name, plain_date
-from braintumor.report.sheet import AMBER, GREEN, INK, MARGIN_MM, MUTED, RED, RULE, UNKNOWN, WIDTH_MM, Sheet
-from braintumor.report.tables import audit_trail, course, key_facts, lesions, measurements, provenance, technique
-from braintumor.report.tagging import Producer
+from braintumor.report.tables import Block, audit_trail, course, key_facts, lesions, measurements, provenance, technique
+from braintumor.report.trend import trend
 
 MAX_FLAGS = 8
 DETAILS = ("planes", "montage", "registration", "uncertainty")
 """Pictures of the pages after the text."""
+
+UNKNOWN = "?"
+STANDARDS: list[typst.PDFStandard] = ["a-3a", "ua-1"]
+"""ISO 19005-3 for archives, ISO 14289-1 for screen readers; typst refuses what keeps to neither."""
+
+_UNKNOWN_LETTERS = (
+    f"Letters shown as {UNKNOWN} cannot be drawn with the fonts of this report; the DICOM header has the full text."
+)
+_TEMPLATE = Path(__file__).with_name("report.typ")
+_JPEG_QUALITY = 90
+_DPI = (254, 254)  # 10 pixels per millimetre, as the pictures are drawn for
+_SVG_IN_OUR_FACE = '<svg font-family="Fira Sans"'
+_JOINERS = "\u200c\u200d"
 
 
 def render(report: Report, pictures: Sequence[Picture], *, chain_head: str = "") -> bytes:
@@ -28,8 +57,8 @@ def render(report: Report, pictures: Sequence[Picture], *, chain_head: str = "")
     Parameters
     ----------
     report
-        The patient is named on page 1 if the study came as DICOM. Letters that no embedded font holds become question marks,
-        and the page says so. A draft says on every page that it is one.
+        The patient is named on page 1 if the study came as DICOM. Every text is printed as it is. Letters that no embedded font
+        holds become question marks, and the page says so. A draft says on every page that it is one.
     pictures
         Of `braintumor.report.key_images`; those given are shown.
     chain_head
@@ -38,139 +67,165 @@ def render(report: Report, pictures: Sequence[Picture], *, chain_head: str = "")
     Returns
     -------
     bytes
-        A PDF file.
+        A PDF file: PDF/A-3a and PDF/UA-1.
     """
     languages = [language_of(code) for code in report.texts]
+    first, captions = languages[0], {picture.name: picture.caption for picture in pictures}
+    files = {f"{picture.name}.jpg": _jpeg(picture) for picture in pictures}
+    if report.findings.comparison is not None:
+        captions["trend"] = "Volumes with their 95 % intervals."
+        files["trend.svg"] = trend(report.findings.comparison.trend).svg().replace("<svg", _SVG_IN_OUR_FACE, 1).encode()
+    page = {
+        "languages": [_tag(one) for one in languages],
+        "title": first.words("page-title"),
+        "titles": [one.words("page-title") for one in languages],
+        "subject": first.words("page-research"),
+        "software": f"braintumor {report.provenance.software_version}",
+        "research": first.words("page-research"),
+        "draft": first.words("page-draft", version=report.version) if report.status is Status.DRAFT else "",
+        "identity": _identity(report, first),
+        "small-print": [_made(report, first)],
+        "pictures": {Path(file).stem: {"file": file, "caption": captions[Path(file).stem]} for file in files},
+        "blocks": list(_blocks(report, captions, languages, chain_head)),
+    }
+    return _typeset(page, files, report.provenance.created)
+
+
+def _blocks(
+    report: Report, pictures: Collection[str], languages: Sequence[Language], chain_head: str
+) -> Iterator[Block | None]:
     first = languages[0]
-    by_name = {picture.name: picture for picture in pictures}
-    identity = _identity(report, first)
-    sheet = Sheet(
-        _foot(report, first), (*identity.values(), *_all_text(report), *(one.title(Section.FINDINGS) for one in languages))
-    )
-    sheet.set_creation_date(report.provenance.created)
-    sheet.set_title(first.words("page-title"))
-    sheet.set_subject(first.words("page-research"))
-    sheet.set_creator(f"braintumor {report.provenance.software_version}")
-    sheet.add_page()
-    _header(sheet, report, languages, identity)
-    _warnings(sheet, report, languages)
-    _section(sheet, report, languages, Section.IMPRESSION, size=10.5)
-    key_facts(sheet, report, by_name, first)
-    measurements(sheet, report, first)
-    notes = _notes(report, languages)
-    on_first_page = notes and not sheet.will_page_break(14 + 5 * len(languages) * len(notes))
-    if on_first_page:
-        _quality(sheet, notes, languages)
-    if sheet.page == 1:
-        sheet.add_page()
+    yield from _warnings(report, languages)
+    yield from _section(report, languages, Section.IMPRESSION)
+    yield key_facts(report, pictures, first)
+    yield measurements(report, first)
+    yield from _quality(report, languages)
+    yield {"kind": "next-page"}
     for section in Section:
         if section is not Section.IMPRESSION:
-            _section(sheet, report, languages, section)
-    course(sheet, report, first)
-    lesions(sheet, report, first)
-    if notes and not on_first_page:
-        _quality(sheet, notes, languages)
-    for name in DETAILS:
-        if name in by_name:
-            sheet.figure(by_name[name])
-    technique(sheet, report, first)
-    provenance(sheet, report, first, chain_head)
-    audit_trail(sheet, report, first)
-    return bytes(sheet.output(output_producer_class=Producer))
+            yield from _section(report, languages, section)
+    yield from course(report, first)
+    yield from lesions(report, first)
+    yield from ({"kind": "figure", "title": "", "picture": name, "width": None} for name in DETAILS if name in pictures)
+    yield from technique(report, first)
+    yield provenance(report, first, chain_head)
+    yield from audit_trail(report, first)
 
 
-def _all_text(report: Report) -> Iterator[str]:
-    for text in report.texts.values():
-        for lines in text.sections.values():
-            yield from (line.text for line in lines)
+def _typeset(page: Mapping[str, Any], files: Mapping[str, bytes], created: datetime) -> bytes:
+    """A PDF of the template, with the data in memory and the pictures in a folder that exists for one call."""
+    texts = json.dumps(page, ensure_ascii=False)
+    known = letters(text_font()) | letters(devanagari_font()) | {"\n"}
+    further = sorted(set(texts) - known)
+    if further:  # 16 MB, so only where a name needs it
+        known |= letters(east_asian_font())
+    data = _drawable({**page, "further-fonts": ["Noto Sans CJK JP"] if further else []}, known)
+    if data["identity"] != [list(one) for one in page["identity"]]:
+        data["small-print"].insert(0, _UNKNOWN_LETTERS)
+    at = created if created.tzinfo else created.replace(tzinfo=UTC)
+    with TemporaryDirectory(prefix="braintumor-") as folder:
+        for name, content in files.items():
+            (Path(folder) / name).write_bytes(content)
+        return typst.compile(
+            Path(shutil.copy(_TEMPLATE, folder)),
+            root=Path(folder),
+            font_paths=_fonts(bool(further)),
+            ignore_system_fonts=True,
+            sys_inputs={"page": json.dumps(data)},
+            pdf_standards=STANDARDS,
+            timestamp=at.astimezone(timezone(at.utcoffset() or UTC.utcoffset(None))),
+        )
 
 
-def _foot(report: Report, language: Language) -> str:
-    if report.status is Status.DRAFT:
-        return f"{language.words('page-draft', version=report.version)} · {language.words('page-research')}"
-    return language.words("page-research")
+@cache
+def _fonts(east_asian: bool) -> typst.Fonts:
+    folders = [text_font().parent, TYPEFACES, *([east_asian_font().parent] if east_asian else [])]
+    return typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=folders)
 
 
-def _identity(report: Report, language: Language) -> dict[str, str]:
-    """Label -> value of the block at the top; without patient data for NIfTI, which has none."""
-    say = language.words
+def _drawable(value: Any, known: frozenset[str]) -> Any:
+    """The data with every letter that no font holds, or that stands for nothing, replaced by a question mark."""
+    match value:
+        case str():
+            return "".join(c if c in known and _is_text(c) else UNKNOWN for c in value)
+        case dict():
+            return {key: _drawable(one, known) for key, one in value.items()}
+        case list() | tuple():
+            return [_drawable(one, known) for one in value]
+    return value
+
+
+def _is_text(letter: str) -> bool:
+    """Not a control, a mark of direction, or private: PDF/A allows none, and a name must not turn the line round."""
+    return letter in _JOINERS or letter == "\n" or not unicodedata.category(letter).startswith("C")
+
+
+def _tag(language: Language) -> dict[str, str | None]:
+    """Language and country, as typst's `text` takes them; without a country it would keep the one around it."""
+    return {"lang": language.code, "region": language.locale.territory}
+
+
+def _jpeg(picture: Picture) -> bytes:
+    packed = io.BytesIO()
+    Image.fromarray(picture.rgb).save(packed, "JPEG", quality=_JPEG_QUALITY, subsampling=0, dpi=_DPI)
+    return packed.getvalue()
+
+
+def _identity(report: Report, language: Language) -> list[tuple[str, str, int]]:
+    """Labels, values and widths of the block at the top; without patient data for NIfTI, which has none."""
+    say, patient = language.words, report.patient
     if report.study.kind != "dicom":
-        return {say("page-case"): report.study.uid, "": say("page-nifti")}
-    patient = report.patient
-    block = {
-        say("page-patient"): person_name(patient.name),
-        say("page-patient-id"): " · ".join(filter(None, (patient.patient_id, *(one.value for one in report.identifiers)))),
-        say("page-birth-date"): plain_date(patient.birth_date),
-        say("page-sex"): patient.sex,
-        say("page-study-date"): report.study.date.isoformat() if report.study.date else "",
-    }
-    return {label: value or DASH for label, value in block.items()}
+        return [(say("page-case"), report.study.uid, 100), ("", say("page-nifti"), 82)]
+    identifiers = " · ".join(filter(None, (patient.patient_id, *(one.value for one in report.identifiers))))
+    return [
+        (say("page-patient"), person_name(patient.name) or DASH, 58),
+        (say("page-patient-id"), identifiers or DASH, 48),
+        (say("page-birth-date"), plain_date(patient.birth_date) or DASH, 26),
+        (say("page-sex"), patient.sex or DASH, 18),
+        (say("page-study-date"), report.study.date.isoformat() if report.study.date else DASH, 32),
+    ]
 
 
-def _header(sheet: Sheet, report: Report, languages: Sequence[Language], block: dict[str, str]) -> None:
-    sheet.line_of(languages[0].words("page-title"), 16, bold=True, gap=0.5, kind="H1")
-    for other in languages[1:]:
-        sheet.line_of(other.words("page-title"), 10, MUTED, gap=0.8)
-    widths = (58.0, 48.0, 26.0, 18.0, 32.0) if len(block) == 5 else (100.0, 82.0)
-    top = sheet.get_y()
-    sheet.set_draw_color(*RULE)
-    sheet.set_line_width(0.3)
-    sheet.line(MARGIN_MM, top, MARGIN_MM + WIDTH_MM, top)
-    x, bottom = MARGIN_MM, top
-    for (label, value), width in zip(block.items(), widths, strict=True):
-        sheet.set_xy(x, top + 1.5)
-        sheet.style(7.5, MUTED, of=label)
-        sheet.cell(width, 3.6, label, new_x="LEFT", new_y="NEXT")
-        sheet.style(10, INK, of=value)
-        with sheet.tag("P"):
-            sheet.multi_cell(width - 2, 4.6, sheet.drawable(value), align="L", new_x="LEFT", new_y="NEXT")
-        x, bottom = x + width, max(bottom, sheet.get_y())
-    sheet.set_xy(MARGIN_MM, bottom + 1)
-    if any(sheet.drawable(value) != value for value in block.values()):
-        note = f"Letters shown as {UNKNOWN} cannot be drawn with the fonts of this report; the DICOM header has the full text."
-        sheet.line_of(note, 7.5, MUTED, gap=0.5)
+def _made(report: Report, language: Language) -> str:
     created = report.provenance.created.strftime("%Y-%m-%d %H:%M %Z").strip()
-    made = languages[0].words("page-made", when=created, version=report.provenance.software_version)
-    sheet.line_of(made, 7.5, MUTED, gap=1.5)
+    return language.words("page-made", when=created, version=report.provenance.software_version)
 
 
-def _warnings(sheet: Sheet, report: Report, languages: Sequence[Language]) -> None:
-    approved, language = report.approved, languages[0]
+def _warnings(report: Report, languages: Sequence[Language]) -> Iterator[Block]:
+    say, approved = languages[0].words, report.approved
     if approved is None:
-        sheet.box([f"{language.words('page-draft', version=report.version)}. {language.words('page-research')}"], [], AMBER)
+        tone, title = "draft", say("page-draft", version=report.version)
     else:
         when = approved.when.strftime("%Y-%m-%d %H:%M %Z").strip()
-        words = language.words("page-final", version=report.version, who=sheet.drawable(approved.who), when=when)
-        sheet.box([f"{words}. {language.words('page-research')}"], [], GREEN)
+        tone, title = "final", say("page-final", version=report.version, who=approved.who, when=when)
+    yield {"kind": "box", "tone": tone, "titles": [f"{title}. {say('page-research')}"], "rows": []}
     serious = [flag for flag in report.findings.flags if flag.severity is Severity.SERIOUS]
     if serious:
-        sheet.box([one.words("page-check") for one in languages], _columns(serious, languages), RED)
+        titles = [one.words("page-check") for one in languages]
+        yield {"kind": "box", "tone": "serious", "titles": titles, "rows": _columns(serious, languages)}
 
 
-def _section(sheet: Sheet, report: Report, languages: Sequence[Language], section: Section, size: float = 9.0) -> None:
+def _section(report: Report, languages: Sequence[Language], section: Section) -> Iterator[Block]:
     """Heading and lines, one column per language; lines that state the same fact stand level."""
     columns = [report.texts[one.code].sections.get(section, ()) for one in languages]
-    if not any(columns):
-        return
-    if sheet.will_page_break(18):
-        sheet.add_page()
-    sheet.ln(1.5)
-    sheet.side_by_side([one.title(section) for one in languages], size + 1, bold=True, gap=0.6, kind="H2")
-    for row in _rows(columns):
-        sheet.side_by_side([sheet.drawable(text) for text in row], size, gap=0.7)
-    alone = edited_alone(report).get(section)
-    if alone:
-        names = [language_of(code).words("language-name") for code in alone]
-        sheet.side_by_side([one.words("page-edited-alone", names=one.listed(names)) for one in languages], 7.5, MUTED)
+    if any(columns):
+        names = [language_of(code).words("language-name") for code in edited_alone(report).get(section, ())]
+        yield {
+            "kind": "section",
+            "lead": section is Section.IMPRESSION,
+            "titles": [one.title(section) for one in languages],
+            "rows": _rows(columns),
+            "note": [one.words("page-edited-alone", names=one.listed(names)) for one in languages] if names else [],
+        }
 
 
-def _rows(columns: Sequence[Sequence[Line]]) -> Iterable[tuple[str, ...]]:
+def _rows(columns: Sequence[Sequence[Line]]) -> list[list[str]]:
     """Lines side by side: by their place while all languages state the same things, else column by column."""
     keys = [[(line.source, line.message) for line in column] for column in columns]
+    texts = [[_marked(line) for line in column] for column in columns]
     if all(key == keys[0] for key in keys):
-        yield from zip(*[[_marked(line) for line in column] for column in columns], strict=True)
-        return
-    yield tuple("\n".join(_marked(line) for line in column) for column in columns)
+        return [list(row) for row in zip(*texts, strict=True)]
+    return [["\n".join(column) for column in texts]]
 
 
 def _marked(line: Line) -> str:
@@ -183,18 +238,13 @@ def _columns(flags: Sequence[Flag], languages: Sequence[Language]) -> list[list[
     return [[message_in(flag, one.code) for one in languages] for flag in flags]
 
 
-def _notes(report: Report, languages: Sequence[Language]) -> list[list[str]]:
+def _quality(report: Report, languages: Sequence[Language]) -> Iterator[Block]:
     """What is less than serious; the serious is on top of the first page."""
     lesser = [flag for flag in report.findings.flags if flag.severity is not Severity.SERIOUS]
     more = len(lesser) - MAX_FLAGS
-    rest = [[one.words("page-more-notes", count=more) for one in languages]] if more > 0 else []
-    return _columns(lesser[:MAX_FLAGS], languages) + rest
-
-
-def _quality(sheet: Sheet, notes: Sequence[Sequence[str]], languages: Sequence[Language]) -> None:
-    if sheet.will_page_break(25):
-        sheet.add_page()
-    sheet.ln(2)
-    sheet.side_by_side([one.words("page-quality") for one in languages], 11, bold=True, gap=0.8, kind="H2")
-    for row in notes:
-        sheet.side_by_side(row, 8.5, gap=0.4)
+    rows = _columns(lesser[:MAX_FLAGS], languages)
+    if more > 0:
+        rows.append([one.words("page-more-notes", count=more) for one in languages])
+    if rows:
+        titles = [one.words("page-quality") for one in languages]
+        yield {"kind": "section", "lead": False, "titles": titles, "rows": rows, "note": []}

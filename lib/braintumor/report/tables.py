@@ -1,11 +1,10 @@
-"""The parts of the PDF that are numbers: region cards, tables, the course over time, technique, provenance."""
+"""The parts of the PDF that are numbers, as data for ``report.typ``: region cards, tables, the course over time, provenance."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-
-import numpy as np
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
 
 from braintumor.domain import (
     AlignmentMethod,
@@ -23,106 +22,69 @@ from braintumor.domain import (
     StudyKind,
     region_colour,
 )
-from braintumor.report.figures import Picture
 from braintumor.report.language import Language
 from braintumor.report.names import DASH, TIMES, sizes
-from braintumor.report.sheet import INK, MARGIN_MM, MUTED, PIXELS_PER_MM, TINT, WIDTH_MM, Sheet
 from braintumor.report.statements import MAX_LESIONS, REGION_KEYS, Term
-from braintumor.report.trend import trend
 
-_GAP_MM = 4.0
-_LEFT_MM, _LEFT_CROWDED_MM, _DIAMETERS_CROWDED_MM = 88.0, 74.0, 62.0
-"""Widths of the pictures; the smaller ones where a comparison or a serious warning takes room on the first page."""
+Block = dict[str, Any]
+"""A part of the page; its `kind` names the function of ``report.typ`` that draws it."""
 
-_CARD_MM = 18.0
 _ARROWS = {Direction.GROWN: "\u2191", Direction.SHRUNK: "\u2193", Direction.UNCHANGED: "="}
 
 
-def key_facts(sheet: Sheet, report: Report, pictures: Mapping[str, Picture], language: Language) -> None:
-    """Key image on the left, the three volumes and the diameters on the right."""
-    sheet.ln(1.5)
-    top = bottom = sheet.get_y()
-    crowded = report.findings.comparison or any(flag.severity is Severity.SERIOUS for flag in report.findings.flags)
-    left = _LEFT_CROWDED_MM if crowded else _LEFT_MM
-    if "sequences" in pictures:
-        bottom = _captioned(sheet, pictures["sequences"], MARGIN_MM, top, left)
-    x, width, y = MARGIN_MM + left + _GAP_MM, WIDTH_MM - left - _GAP_MM, top
-    changes = report.findings.comparison.regions if report.findings.comparison else {}
-    for region in Region:
-        found = report.findings.measurements.regions.get(region.value)
-        _card(sheet, (x, y, width), region, found, changes.get(region), language)
-        y += _CARD_MM + 1.5
-    if "diameters" in pictures:
-        picture = pictures["diameters"]
-        widest = _DIAMETERS_CROWDED_MM if crowded else width
-        y = _captioned(sheet, picture, x, y, min(widest, picture.rgb.shape[1] / PIXELS_PER_MM))
-    sheet.set_xy(MARGIN_MM, max(y, bottom))
+def note(title: str, lines: Sequence[str], asides: Sequence[str] = ()) -> Block:
+    """Short lines under a heading (none if ''); the `asides` are set back."""
+    return {"kind": "text", "title": title, "lines": [*lines], "asides": [*asides]}
 
 
-def _captioned(sheet: Sheet, picture: Picture, x: float, y: float, width: float) -> float:
-    """A picture with its caption; returns where the page goes on, in mm."""
-    y += sheet.picture(picture, x, y, width) + 1
-    sheet.set_xy(x, y)
-    sheet.style(7.5, MUTED)
-    with sheet.tag("Caption"):
-        sheet.multi_cell(width, 3.6, picture.caption, align="L", new_x="LMARGIN", new_y="NEXT")
-    return float(sheet.get_y())
+def _table(title: str, head: Sequence[str], rows: Sequence[Any], widths: Sequence[int], numbers: Iterable[int] = ()) -> Block:
+    """A table; the columns in `numbers` are set flush right."""
+    return {"kind": "table", "title": title, "head": head, "rows": rows, "widths": widths, "numbers": [*numbers]}
 
 
-def _card(
-    sheet: Sheet,
-    place: tuple[float, float, float],
-    region: Region,
-    found: RegionMeasurement | None,
-    change: RegionChange | None,
-    language: Language,
-) -> None:
-    x, y, width = place
-    sheet.set_fill_color(*TINT)
-    sheet.rect(x, y, width, _CARD_MM, style="F")
-    sheet.set_fill_color(*region_colour(region))
-    sheet.rect(x, y, 1.6, _CARD_MM, style="F")
-    sheet.set_xy(x + 4, y + 1.4)
-    name = _capital(language.term(Term("region", region.value)))
-    sheet.style(8.5, MUTED, of=name)
-    sheet.cell(width - 6, 4, f"{name} ({region.value})", new_x="LEFT", new_y="NEXT")
-    volume = _volume(found, language)
-    sheet.style(16, INK, bold=True, of=volume)
-    sheet.cell(sheet.get_string_width(volume) + 3, 7.4, volume)
-    if change is not None:
-        words = f"{_ARROWS[change.direction]} {_change(change, language)}"
-        sheet.style(10, INK, of=words)
-        sheet.cell(width - 6, 8.2, words)
-    sheet.set_xy(x + 4, y + 12.6)
-    sheet.style(8.5, MUTED)
+def key_facts(report: Report, pictures: Collection[str], language: Language) -> Block:
+    """The names of the pictures beside the three volumes, less large where a comparison or a serious warning takes room."""
+    findings = report.findings
+    crowded = findings.comparison is not None or any(flag.severity is Severity.SERIOUS for flag in findings.flags)
+    changes = findings.comparison.regions if findings.comparison else {}
+    cards = [_card(one, findings.measurements.regions.get(one.value), changes.get(one), language) for one in Region]
+    shown = [name for name in ("sequences", "diameters") if name in pictures]
+    return {"kind": "facts", "crowded": crowded, "cards": cards, "pictures": shown}
+
+
+def _card(region: Region, found: RegionMeasurement | None, change: RegionChange | None, language: Language) -> Block:
+    extents = ""
     if found is not None and found.diameters is not None:
-        place_words = f", {_side(found, language)}" if found.side else ""
-        words = f"{language.with_unit(_extents(found.diameters, language), 'mm')}{place_words}"
-        sheet.style(8.5, MUTED, of=words)
-        sheet.cell(width - 6, 4, words)
+        place = f", {_side(found, language)}" if found.side else ""
+        extents = f"{language.with_unit(_extents(found.diameters, language), 'mm')}{place}"
+    return {
+        "colour": "#{:02x}{:02x}{:02x}".format(*region_colour(region)),
+        "name": f"{_region(region, language)} ({region.value})",
+        "volume": _volume(found, language),
+        "change": "" if change is None else f"{_ARROWS[change.direction]} {_change(change, language)}",
+        "extents": extents,
+    }
 
 
-def measurements(sheet: Sheet, report: Report, language: Language) -> None:
+def measurements(report: Report, language: Language) -> Block:
     """All regions; with a prior, its volumes, the change and its 95 % interval instead of what else was measured."""
     say, regions = language.words, report.findings.measurements.regions
-    sheet.heading(say("page-measurements"), 38)
     keys = [key for key in REGION_KEYS if key in regions]
-    comparison = report.findings.comparison
+    comparison, diameters = report.findings.comparison, f"{say('page-diameters')} mm"
     if comparison is None:
-        head = (say("page-region"), "mL", "Simpson mL", f"{say('page-diameters')} mm", "mm²", "3D mm", say("page-place"))
+        head = [say("page-region"), "mL", "Simpson mL", diameters, "mm²", "3D mm", say("page-place")]
         rows = [(*_region_row(key, regions[key], language), _place(regions[key], language)) for key in keys]
-        sheet.rows(head, rows, (46, 12, 19, 26, 14, 14, 51), numbers=(1, 2, 3, 4, 5))
-        return
+        return _table(say("page-measurements"), head, rows, (46, 12, 20, 26, 14, 14, 50), range(1, 6))
     columns = ("page-prior", "page-now", "page-change")
-    names = (say("page-region"), *(f"{say(name)} mL" for name in columns), say("page-interval"), "%")
+    head = [say("page-region"), *(f"{say(name)} mL" for name in columns), say("page-interval"), "%", diameters]
     rows = [_change_row(key, regions[key], comparison, language) for key in keys]
-    sheet.rows((*names, f"{say('page-diameters')} mm"), rows, (52, 20, 20, 22, 32, 14, 22), numbers=(1, 2, 3, 4, 5, 6))
+    return _table(say("page-measurements"), head, rows, (50, 20, 20, 22, 30, 14, 26), range(1, 7))
 
 
 def _region_row(key: str, region: RegionMeasurement, language: Language) -> tuple[str, ...]:
     found, extent = region.diameters, region.max_diameter_3d_mm
     return (
-        _capital(language.term(Term("region", key))),
+        _region(key, language),
         language.number(region.volume_ml, 1),
         language.number(region.simpson_ml, 1),
         DASH if found is None else _extents(found, language),
@@ -132,7 +94,7 @@ def _region_row(key: str, region: RegionMeasurement, language: Language) -> tupl
 
 
 def _change_row(key: str, found: RegionMeasurement, comparison: Comparison, language: Language) -> tuple[str, ...]:
-    name = _capital(language.term(Term("region", key)))
+    name = _region(key, language)
     extents = DASH if found.diameters is None else _extents(found.diameters, language)
     change = comparison.regions.get(Region(key)) if key in set(Region) else None
     if change is None:
@@ -149,32 +111,25 @@ def _change_row(key: str, found: RegionMeasurement, comparison: Comparison, lang
     )
 
 
-def course(sheet: Sheet, report: Report, language: Language) -> None:
+def course(report: Report, language: Language) -> Iterator[Block]:
     """Volumes over all visits and RANO, for a follow-up."""
     comparison = report.findings.comparison
     if comparison is None:
         return
-    sheet.heading(language.words("page-trend"), 85)
-    rgb = np.asarray(trend(comparison.trend).image().convert("RGB"))
-    caption = "Volumes with their 95 % intervals."
-    sheet.figure(Picture("trend", caption, rgb), 130)
-    response = comparison.response
+    yield {"kind": "figure", "title": language.words("page-trend"), "picture": "trend", "width": 130}
+    response, rano = comparison.response, language.words("page-rano")
     if response is None:
-        reason = f"{language.words('page-rano')}: {comparison.not_assessed}."
-        sheet.line_of(reason, 8.5)
-        return
-    sheet.heading(language.words("page-rano"))
-    sheet.line_of(response.rule, 8.5, gap=0.4)
-    for words in (*(f"Not given: {missing}." for missing in response.missing), *response.caveats, response.notice):
-        sheet.line_of(words, 8.5, MUTED, gap=0.3)
+        yield note("", [f"{rano}: {comparison.not_assessed}."])
+    else:
+        missing = [f"Not given: {one}." for one in response.missing]
+        yield note(rano, [response.rule], [*missing, *response.caveats, response.notice])
 
 
-def lesions(sheet: Sheet, report: Report, language: Language) -> None:
+def lesions(report: Report, language: Language) -> Iterator[Block]:
     """The largest lesions."""
     found = report.findings.measurements.lesions
     if not found:
         return
-    sheet.heading(f"{language.words('page-lesions')} ({len(found)})")
     rows = [
         (
             str(lesion.number),
@@ -186,37 +141,35 @@ def lesions(sheet: Sheet, report: Report, language: Language) -> None:
         )
         for lesion in found[:MAX_LESIONS]
     ]
-    head = ("No.", "WT mL", "TC mL", "ET mL", f"{language.words('page-diameters')} mm", "mm²", "Slice")
-    widths = (10, 18, 18, 18, 46, 24, 16, 32)
-    sheet.rows((*head, language.words("page-place")), rows, widths, numbers=(1, 2, 3, 4, 5, 6))
+    diameters = f"{language.words('page-diameters')} mm"
+    head = ("No.", "WT mL", "TC mL", "ET mL", diameters, "mm²", "Slice", language.words("page-place"))
+    title = f"{language.words('page-lesions')} ({len(found)})"
+    yield _table(title, head, rows, (10, 18, 18, 18, 40, 24, 16, 38), range(1, 7))
     if len(found) > MAX_LESIONS:
         rest = len(found) - MAX_LESIONS
-        sheet.line_of(f"{rest} smaller lesions are not listed here; result.json has all of them.", 8, MUTED)
+        yield note("", [], [f"{rest} smaller lesions are not listed here; result.json has all of them."])
 
 
-def technique(sheet: Sheet, report: Report, language: Language) -> None:
+def technique(report: Report, language: Language) -> Iterator[Block]:
     """How each sequence was recognised and brought onto the grid, and the steps of preparation."""
-    sheet.heading(language.words("section-technique"), 60)
-    rows = []
+    found, rows = report.findings.technique, []
     for channel in MRSequence:
-        use = report.findings.technique.sequences.get(channel)
+        use = found.sequences.get(channel)
         if use is None:
             rows.append((channel.title, "not available", DASH, DASH, DASH, DASH))
             continue
         moved = f"{use.translation_mm:.1f} mm, {use.rotation_deg:.1f}°" if use.method is AlignmentMethod.RIGID else DASH
         quality = DASH if use.quality is None else f"{use.quality:.3f}"
-        rows.append((channel.title, sheet.drawable(use.reason) or DASH, sizes(use.spacing_mm, 2), use.method, moved, quality))
+        rows.append((channel.title, use.reason or DASH, sizes(use.spacing_mm, 2), use.method, moved, quality))
     head = ("Sequence", "Recognised by", "Voxel mm", "Alignment", "Moved by", "NMI")
-    sheet.rows(head, rows, (18, 62, 34, 26, 30, 12), numbers=(5,))
-    found = report.findings.technique
+    yield _table(language.words("section-technique"), head, rows, (18, 62, 34, 26, 28, 14), range(5, 6))
     size, spacing = sizes(found.grid_shape, 0), sizes(found.grid_spacing_mm, 2)
     steps = " ".join(f"{_capital(step).rstrip('.')}." for step in found.steps)
-    sheet.line_of(sheet.drawable(f"Analysis grid: {size} voxels of {spacing} mm. {steps}"), 8.5, gap=1.2)
+    yield note("", [f"Analysis grid: {size} voxels of {spacing} mm. {steps}"])
 
 
-def provenance(sheet: Sheet, report: Report, language: Language, chain_head: str = "") -> None:
+def provenance(report: Report, language: Language, chain_head: str = "") -> Block:
     """What was used to make the numbers, with the hashes that prove it."""
-    sheet.heading(language.words("page-provenance"), 40)
     facts = report.provenance
     files = sum(len(series.instances) for series in report.study.series if series.sequence)
     rows = [
@@ -226,25 +179,20 @@ def provenance(sheet: Sheet, report: Report, language: Language, chain_head: str
         ("Engine", facts.engine or DASH),
         ("Input", f"{files} files, {'DICOM' if report.study.kind is StudyKind.DICOM else 'NIfTI'}"),
         ("Input SHA-256", facts.input_sha256),
-        *((f"  {series.sequence.title}", _digest(series)) for series in report.study.series if series.sequence),
+        *((f"\u2003{series.sequence.title}", _digest(series)) for series in report.study.series if series.sequence),
         ("Mask SHA-256", facts.mask_sha256),
         ("Report", f"{report.uid}, version {report.version}"),
         *([("Chain of hashes", chain_head)] if chain_head else []),
         ("Created", facts.created.isoformat(timespec="seconds")),
     ]
-    sheet.rows((), [tuple(map(sheet.drawable, row)) for row in rows], (34, 148))
+    return _table(language.words("page-provenance"), ("Item", "Value"), rows, (34, 148))
 
 
-def audit_trail(sheet: Sheet, report: Report, language: Language) -> None:
+def audit_trail(report: Report, language: Language) -> Iterator[Block]:
     """Who did what with the report, where more was done than making it."""
-    if len(report.audit) < 2:
-        return
-    sheet.heading(language.words("page-audit"), 30)
-    rows = [
-        (entry.when.strftime("%Y-%m-%d %H:%M"), entry.action.value, sheet.drawable(entry.who), sheet.drawable(entry.detail))
-        for entry in report.audit
-    ]
-    sheet.rows((), rows, (28, 22, 42, 90))
+    if len(report.audit) > 1:
+        rows = [(one.when.strftime("%Y-%m-%d %H:%M"), one.action.value, one.who, one.detail) for one in report.audit]
+        yield _table(language.words("page-audit"), ("When", "Action", "By", "Detail"), rows, (28, 22, 42, 90))
 
 
 def _digest(series: StoredSeries) -> str:
@@ -283,6 +231,10 @@ def _side(region: RegionMeasurement, language: Language) -> str:
 def _extents(diameters: Diameters, language: Language) -> str:
     longest, perpendicular = (language.number(v, 1) for v in (diameters.longest_mm, diameters.perpendicular_mm))
     return f"{longest} {TIMES} {perpendicular}"
+
+
+def _region(key: str, language: Language) -> str:
+    return _capital(language.term(Term("region", key)))
 
 
 def _capital(words: str) -> str:
