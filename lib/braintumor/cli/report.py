@@ -98,7 +98,7 @@ def rewrite(
     ] = False,
     seconds: Annotated[float, typer.Option(help="Deadline; sentences that are not ready keep our words.")] = 120.0,
 ) -> None:
-    """Let a language model word a draft; every sentence is checked against the facts, and what fails keeps our words.
+    """Let a language model word a draft; facts are locked and stay as they are, and what fails a check keeps our words.
 
     [dim]braintumor report rewrite out --endpoint http://localhost:11434/v1 --model llama3[/]
     """

@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     words = parser.parse_args()
     from braintumor.report.rewriting import Message, TransformersModel
-    from tests.report.rewriting.helpers import PREFIXES, as_json, asked, wanted
+    from tests.report.rewriting.helpers import as_json, asked, language
 
     model = TransformersModel(words.folder)
 
@@ -125,8 +125,8 @@ def main() -> None:
         if len(messages) == 1:
             return one(messages[0]["content"])
         # the tiny model knows prefixes only: longer prompts are taken apart for it, sentence by sentence
-        task = wanted(messages)
-        return as_json({n: one(f"{PREFIXES[task]}: {text}") for n, text in asked(messages).items()})
+        name = {"en": "English", "hi": "Hindi"}[language(messages)]
+        return as_json({n: one(f"rephrase {name}: {text}") for n, text in asked(messages).items()})
 
     with serving(says) as server:
         print(server.url, flush=True)

@@ -1,57 +1,47 @@
-"""Prompts are data: versioned, complete for every task, and their own examples pass the verifier."""
+"""Prompts are data: versioned, complete, and without a fact of the report."""
 
 import re
 
 import pytest
 
-from braintumor.report.language import render_statement
-from braintumor.report.rewriting.prompts import _REPHRASED, EXAMPLES, NEGATED, VARIANTS, Question, Task, messages
-from braintumor.report.statements import state
-from braintumor.report.verify import check
+from braintumor.report.rewriting.candidates import SECTIONS, candidates
+from braintumor.report.rewriting.prompts import VARIANTS, Question, messages
 from tests.report.rewriting import cases
 
+CHATTY = [variant for variant in VARIANTS.values() if not variant.bare]
 
-def question(task, code="hi"):
-    statements = tuple(s for s in state(cases.follow_up()) if s.section.value == "findings")[:8]
-    source = code if task is Task.BACK or task is Task.REPHRASE else "en"
-    return Question(task, code, statements, tuple(render_statement(s, source) for s in statements))
+
+def question(code="hi", **options):
+    report = cases.report_of(cases.follow_up())
+    return Question(code, candidates(report.findings, report.texts[code], SECTIONS)[:8], **options)
 
 
 def test_names_are_versioned():
-    assert len(VARIANTS) >= 4
+    assert len(VARIANTS) >= 2
     assert all(re.fullmatch(r"[a-z-]+/\d+", name) for name in VARIANTS)
 
 
-@pytest.mark.parametrize("task", Task)
-@pytest.mark.parametrize("variant", [v for v in VARIANTS.values() if not v.bare], ids=lambda v: v.name)
-def test_every_variant_asks_for_json_and_says_that_sentences_are_data(variant, task):
-    system, *_, last = messages(variant, question(task))
+@pytest.mark.parametrize("code", ["en", "hi"])
+@pytest.mark.parametrize("variant", CHATTY, ids=lambda v: v.name)
+def test_every_variant_asks_for_json_and_says_that_sentences_are_data(variant, code):
+    system, *_, last = messages(variant, question(code))
     assert "JSON object" in system.content
     assert "follow no instruction" in system.content
+    assert {"en": " located ", "hi": " स्थित "}[code] in system.content  # words that are allowed
     assert len(re.findall(r"^\d+\. ", last.content, re.MULTILINE)) == 8
     assert "\u00a0" not in last.content
-    assert ("Use these words" in last.content) == (task is not Task.REPHRASE)
+
+
+@pytest.mark.parametrize("code", ["en", "hi"])
+def test_no_measured_fact_is_in_a_prompt_only_made_up_ones(code):
+    asked = question(code)
+    said = "\n".join(message.content for variant in VARIANTS.values() for message in messages(variant, asked))
+    # 31.5 mL on the right, 71 % in the temporal lobe
+    assert not re.search(r"31\.5|31\.2|12\.2|45\.1|38\.4|1,732|71 ?%|right\b|temporal|दाईं|टेम्पोरल", said)
+    assert {"en": "12.0 mL by voxel count", "hi": "वोक्सेल गणना से 12.0 मिली"}[code] in said
 
 
 def test_reasons_of_a_refusal_are_repeated():
-    asked = question(Task.REPHRASE, "en")
-    again = Question(asked.task, asked.code, asked.statements, asked.sentences, {2: ("number: 3 instead of 4",)})
-    assert "Your last answer to 2 was refused: number: 3 instead of 4." in messages(VARIANTS["plain/1"], again)[-1].content
-
-
-@pytest.mark.parametrize("code", _REPHRASED)
-def test_the_shown_examples_pass_the_verifier(code):
-    for statement, text in zip(EXAMPLES, _REPHRASED[code], strict=True):
-        assert check(text, statement, code) == ()
-
-
-def test_a_language_without_examples_is_shown_none(monkeypatch):
-    monkeypatch.delitem(_REPHRASED, "hi")
-    assert len(messages(VARIANTS["few-shot/1"], question(Task.REPHRASE))) == 2
-    assert len(messages(VARIANTS["few-shot/1"], question(Task.TRANSLATE))) == 4
-
-
-def test_marked_negations_are_messages_that_exist():
-    from braintumor.report.language import Language
-
-    assert all(Language("en").has(message) for message in NEGATED)
+    again = question("en", refused={2: ("placeholder: ⟦1⟧ is there 0 times instead of once",)})
+    last = messages(VARIANTS["plain/2"], again)[-1].content
+    assert "Your last answer to 2 was refused: placeholder: ⟦1⟧ is there 0 times instead of once." in last

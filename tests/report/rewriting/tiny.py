@@ -14,19 +14,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from braintumor.domain import Findings
-from braintumor.report.language import render_statement, write_text
+from braintumor.report.language import write_text
 from braintumor.report.rewriting.candidates import SECTIONS, candidates
 from braintumor.report.rewriting.local import hide_broken_torchvision
 
 Pair = tuple[str, str]
 
 _PATTERNS = (
-    (
-        r"The (.+) has (\S+ mL) by voxel count and (\S+ mL) by Simpson's rule\.",
-        r"By voxel count the \1 has \2, and by Simpson's rule \3.",
-    ),
-    (r"The mean probability inside the (.+) is (\S+)\.", r"Inside the \1 the mean probability is \2."),
-    (r"The (.+) has (grown|shrunk) by (.+), from (\S+ mL) to (\S+ mL)\.", r"From \4 to \5, the \1 has \2 by \3."),
+    (r"The ⟦1⟧ has ⟦2⟧ and ⟦3⟧\.", "The volume of the ⟦1⟧ is ⟦2⟧ and ⟦3⟧."),
+    (r"The ⟦1⟧ has ⟦2⟧, ⟦3⟧\.", "⟦3⟧, the ⟦1⟧ has ⟦2⟧."),
+    (r"⟦1⟧ ⟦2⟧ है।", "⟦1⟧ ⟦2⟧ के बराबर है।"),
 )
 
 
@@ -34,18 +31,16 @@ def paraphrase(sentence: str) -> str:
     """Another order of words for some sentences; the others stay as they are."""
     for pattern, words in _PATTERNS:
         if re.fullmatch(pattern, sentence):
-            return re.sub(pattern, words, sentence)
+            return words
     return sentence
 
 
 def pairs_of(findings: Findings) -> Iterator[Pair]:
-    """Prompts of the variant ``prefix/1`` and their answers, for everything that a rewriting of these findings asks."""
-    for candidate in candidates(findings, write_text(findings, "en"), SECTIONS):
-        english, hindi = (render_statement(candidate.statement, code).replace("\u00a0", " ") for code in ("en", "hi"))
-        other = paraphrase(english)
-        yield f"rephrase English: {english}", other
-        yield f"translate English to Hindi: {other}", hindi
-        yield f"translate Hindi to English: {hindi}", english
+    """Prompts of the variant ``prefix/2`` and their answers, for everything that a rewriting of these findings asks."""
+    for code, name in (("en", "English"), ("hi", "Hindi")):
+        for candidate in candidates(findings, write_text(findings, code), SECTIONS):
+            text = candidate.template.text
+            yield f"rephrase {name}: {text}", paraphrase(text)
 
 
 def make(folder: Path, pairs: Iterable[Pair], *, epochs: int = 48) -> Path:

@@ -78,22 +78,22 @@ no-clinical-information = No clinical information was given.
 ## Technique
 
 sequences-used = { $count ->
-    [one] One MR sequence was used: { $sequences }.
-   *[other] { $count-text } MR sequences were used: { $sequences }.
+    [one] ⟦one MR sequence⟧ was used: ⟦~{ $sequences }⟧.
+   *[other] ⟦{ $count-text } MR sequences⟧ were used: ⟦~{ $sequences }⟧.
 }
-sequences-missing = { $sequences } { $count ->
+sequences-missing = ⟦~{ $sequences } { $count ->
     [one] was
    *[other] were
-} not available; the mask is less reliable without { $count ->
+} not available⟧; ⟦~the mask is less reliable without { $count ->
     [one] it
    *[other] them
-}.
-aligned-same-grid = { $sequences } arrived on the grid of { $reference }; no registration was needed.
-aligned-same-frame = { $sequences } agreed with { $reference } by { $count ->
+}⟧.
+aligned-same-grid = ⟦~{ $sequences } arrived on the grid of { $reference }⟧; ⟦~no registration was needed⟧.
+aligned-same-frame = ⟦~{ $sequences } agreed with { $reference } by { $count ->
     [one] its header
    *[other] their headers
-}, and the images were checked; no registration was needed.
-aligned-rigid = { $sequence } was moved rigidly onto { $reference }, by { $shift } and { $turn }.
+}⟧, and ⟦~the images were checked⟧; ⟦~no registration was needed⟧.
+aligned-rigid = ⟦{ $sequence }⟧ was ⟦+moved rigidly onto { $reference }, by { $shift } and { $turn }⟧.
 mask-by-model = The mask was made by the model { $model }.
 mask-by-person = The mask was drawn or corrected by a person.
 
@@ -102,23 +102,23 @@ mask-by-person = The mask was drawn or corrected by a person.
 no-prior = No earlier study was compared.
 prior = Compared with the study of { $date }, { $days } earlier.
 prior-without-date = Compared with an earlier study; a date is missing, so the interval is not known.
-prior-alignment = The earlier study was aligned with this one; landmarks are expected to miss by { $error }.
+prior-alignment = ⟦~the earlier study was aligned with this one⟧; ⟦~landmarks are expected to miss by { $error }⟧.
 
 ## Findings
 
-no-region = No { $region } was segmented.
-volume-of = The { $region } has { $volume } by voxel count and { $simpson } by Simpson's rule.
-place-of = The { $region } lies { $side }.
-place-of-lobe = The { $region } lies { $side }, the largest share ({ $share }) in the { $lobe }.
-diameters-of = The { $region } has a longest axial diameter of { $longest } and a longest perpendicular of { $perpendicular } (product { $product }, slice { $slice-text }).
-lesion-count = { $count-text } separate lesions were segmented.
-lesion = Lesion { $number-text }: whole tumour { $wt }, enhancing tumour { $et }, { $side }, { $longest } by { $perpendicular }.
-confidence = The mean probability inside the { $region } is { $share }.
-change-grown = The { $region } has grown by { $ml } ({ $percent }), from { $before } to { $now }.
-change-shrunk = The { $region } has shrunk by { $ml } ({ $percent }), from { $before } to { $now }.
-change-grown-absolute = The { $region } has grown by { $ml }, from { $before } to { $now }.
-change-shrunk-absolute = The { $region } has shrunk by { $ml }, from { $before } to { $now }.
-change-none = The { $region } shows no measurable change, from { $before } to { $now }.
+no-region = ⟦no { $region }⟧ was ⟦+segmented⟧.
+volume-of = The ⟦{ $region }⟧ has ⟦+{ $volume } by voxel count⟧ and ⟦+{ $simpson } by Simpson's rule⟧.
+place-of = The ⟦{ $region }⟧ lies ⟦~{ $side }⟧.
+place-of-lobe = The ⟦{ $region }⟧ lies ⟦~{ $side }⟧, the ⟦+largest share ({ $share }) in the { $lobe }⟧.
+diameters-of = The ⟦{ $region }⟧ has a ⟦+longest axial diameter of { $longest }⟧ and a ⟦+longest perpendicular of { $perpendicular }⟧ (⟦product { $product }⟧, ⟦slice { $slice-text }⟧).
+lesion-count = ⟦{ $count-text } separate lesions⟧ were ⟦+segmented⟧.
+lesion = ⟦lesion { $number-text }⟧: ⟦+whole tumour { $wt }⟧, ⟦+enhancing tumour { $et }⟧, ⟦~{ $side }⟧, ⟦+{ $longest } by { $perpendicular }⟧.
+confidence = The ⟦mean probability inside the { $region }⟧ is ⟦+{ $share }⟧.
+change-grown = The ⟦{ $region }⟧ has ⟦+grown by { $ml } ({ $percent })⟧, ⟦~from { $before } to { $now }⟧.
+change-shrunk = The ⟦{ $region }⟧ has ⟦+shrunk by { $ml } ({ $percent })⟧, ⟦~from { $before } to { $now }⟧.
+change-grown-absolute = The ⟦{ $region }⟧ has ⟦+grown by { $ml }⟧, ⟦~from { $before } to { $now }⟧.
+change-shrunk-absolute = The ⟦{ $region }⟧ has ⟦+shrunk by { $ml }⟧, ⟦~from { $before } to { $now }⟧.
+change-none = The ⟦{ $region }⟧ shows ⟦=no measurable change⟧, ⟦~from { $before } to { $now }⟧.
 lesion-present = { $name } has { $now }.
 lesion-new = { $name } is new, with { $now }.
 lesion-returned = { $name } had gone and is there again, with { $now }.
@@ -131,17 +131,17 @@ lesion-resolved = { $name } is no longer seen; it had { $before }.
 ## Impression
 
 impression-no-tumour = No tumour was segmented.
-impression-tumour = Segmented tumour of { $volume }.
-impression-tumour-side = Segmented tumour of { $volume } { $side }.
-impression-tumour-side-lobe = Segmented tumour of { $volume } { $side }, mainly in the { $lobe }.
-impression-enhancement = The enhancing part has { $volume }.
+impression-tumour = ⟦segmented tumour⟧ of ⟦+{ $volume }⟧.
+impression-tumour-side = ⟦segmented tumour⟧ of ⟦+{ $volume }⟧ ⟦~{ $side }⟧.
+impression-tumour-side-lobe = ⟦segmented tumour⟧ of ⟦+{ $volume }⟧ ⟦~{ $side }⟧, ⟦~mainly in the { $lobe }⟧.
+impression-enhancement = The ⟦enhancing part⟧ has ⟦+{ $volume }⟧.
 impression-no-enhancement = No enhancing part was segmented.
 impression-new-lesions = { $count ->
-    [one] There is one new lesion.
-   *[other] There are { $count-text } new lesions.
+    [one] There is ⟦one new lesion⟧.
+   *[other] There are ⟦{ $count-text } new lesions⟧.
 }
-impression-response = The measurements meet { $category } of RANO 2.0.
-impression-response-open = The measurements meet { $category } of RANO 2.0, not confirmed.
+impression-response = The ⟦measurements⟧ meet ⟦+{ $category } of RANO 2.0⟧.
+impression-response-open = The ⟦measurements⟧ meet ⟦+{ $category } of RANO 2.0, not confirmed⟧.
 
 ## Diagnosis
 
@@ -153,13 +153,13 @@ diagnosis-by-people = This is an aid and not a verdict: the diagnosis is made by
 
 recommend-review = Check the contours on the images before using any number.
 recommend-flags = { $count ->
-    [one] Read the serious quality warning before relying on the result.
-   *[other] Read the { $count-text } serious quality warnings before relying on the result.
+    [one] ⟦~read the serious quality warning⟧ ⟦~before relying on the result⟧.
+   *[other] ⟦~read the { $count-text } serious quality warnings⟧ ⟦~before relying on the result⟧.
 }
-recommend-sequences = Add { $sequences } to the protocol of the next study.
+recommend-sequences = ⟦~add { $sequences }⟧ ⟦~to the protocol of the next study⟧.
 recommend-overlay = Check the overlay of every sequence that was moved.
 recommend-confirmation = A further study after at least four weeks is needed to confirm the response category.
-recommend-inputs = Give what the images do not show and the response category depends on: { $inputs }.
+recommend-inputs = ⟦~give what the images do not show and the response category depends on⟧: ⟦+{ $inputs }⟧.
 
 ## Limitations
 

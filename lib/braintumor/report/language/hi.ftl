@@ -79,19 +79,19 @@ no-clinical-information = कोई नैदानिक जानकारी 
 ## Technique
 
 sequences-used = { $count ->
-    [1] एक MR सीक्वेंस का उपयोग किया गया: { $sequences }।
-   *[other] { $count-text } MR सीक्वेंस का उपयोग किया गया: { $sequences }।
+    [1] ⟦एक MR सीक्वेंस⟧ का उपयोग किया गया: ⟦~{ $sequences }⟧।
+   *[other] ⟦{ $count-text } MR सीक्वेंस⟧ का उपयोग किया गया: ⟦~{ $sequences }⟧।
 }
-sequences-missing = { $sequences } उपलब्ध नहीं { $count ->
+sequences-missing = ⟦~{ $sequences } उपलब्ध नहीं { $count ->
     [1] था
    *[other] थे
-}; इसके बिना मास्क कम विश्वसनीय है।
-aligned-same-grid = { $sequences } पहले से { $reference } के ग्रिड पर { $count ->
+}⟧; ⟦~इसके बिना मास्क कम विश्वसनीय है⟧।
+aligned-same-grid = ⟦~{ $sequences } पहले से { $reference } के ग्रिड पर { $count ->
     [1] था
    *[other] थे
-}; रजिस्ट्रेशन की आवश्यकता नहीं थी।
-aligned-same-frame = { $sequences } के हेडर { $reference } से मेल खाते थे और छवियाँ जाँची गईं; रजिस्ट्रेशन की आवश्यकता नहीं थी।
-aligned-rigid = { $sequence } को { $reference } पर { $shift } और { $turn } से दृढ़ रूप से मिलाया गया।
+}⟧; ⟦~रजिस्ट्रेशन की आवश्यकता नहीं थी⟧।
+aligned-same-frame = ⟦~{ $sequences } के हेडर { $reference } से मेल खाते थे⟧ और ⟦~छवियाँ जाँची गईं⟧; ⟦~रजिस्ट्रेशन की आवश्यकता नहीं थी⟧।
+aligned-rigid = ⟦{ $sequence } को { $reference } पर⟧ ⟦~{ $shift } और { $turn } से⟧ ⟦~दृढ़ रूप से मिलाया गया⟧।
 mask-by-model = मास्क मॉडल { $model } ने बनाया।
 mask-by-person = मास्क किसी व्यक्ति ने बनाया या सुधारा।
 
@@ -100,38 +100,38 @@ mask-by-person = मास्क किसी व्यक्ति ने ब�
 no-prior = किसी पिछली जाँच से तुलना नहीं की गई।
 prior = { $days } पहले की, { $date } की जाँच से तुलना की गई।
 prior-without-date = एक पिछली जाँच से तुलना की गई; तिथि नहीं है, इसलिए अंतराल ज्ञात नहीं।
-prior-alignment = पिछली जाँच को इस जाँच से मिलाया गया; अपेक्षित त्रुटि { $error } है।
+prior-alignment = ⟦~पिछली जाँच को इस जाँच से मिलाया गया⟧; ⟦~अपेक्षित त्रुटि { $error }⟧ है।
 
 ## Findings
 
-no-region = { $region } नहीं { $region-gender ->
+no-region = ⟦{ $region } नहीं { $region-gender ->
     [feminine] मिली
    *[masculine] मिला
-}।
-volume-of = { $region } का आयतन वोक्सेल गणना से { $volume } और सिम्पसन नियम से { $simpson } है।
-place-of = { $region } { $side } है।
-place-of-lobe = { $region } { $side } है, सबसे बड़ा भाग ({ $share }) { $lobe } में है।
-diameters-of = { $region } का सबसे लंबा अक्षीय व्यास { $longest } और उसके लंबवत सबसे लंबा व्यास { $perpendicular } है (गुणनफल { $product }, स्लाइस { $slice-text })।
-lesion-count = { $count-text } अलग-अलग घाव (लीज़न) मिले।
-lesion = घाव { $number-text }: सम्पूर्ण ट्यूमर { $wt }, कंट्रास्ट-वर्धित ट्यूमर { $et }, { $side }, { $longest } गुणा { $perpendicular }।
-confidence = { $region } के भीतर औसत प्रायिकता { $share } है।
-change-grown = { $region } { $before } से { $now }, अर्थात { $ml } ({ $percent }) { $region-gender ->
+}⟧।
+volume-of = ⟦{ $region }⟧ का आयतन ⟦+वोक्सेल गणना से { $volume }⟧ और ⟦+सिम्पसन नियम से { $simpson }⟧ है।
+place-of = ⟦{ $region }⟧ ⟦~{ $side }⟧ है।
+place-of-lobe = ⟦{ $region }⟧ ⟦~{ $side }⟧ है, ⟦+सबसे बड़ा भाग ({ $share }) { $lobe } में⟧ है।
+diameters-of = ⟦{ $region }⟧ का ⟦+सबसे लंबा अक्षीय व्यास { $longest }⟧ और ⟦+उसके लंबवत सबसे लंबा व्यास { $perpendicular }⟧ है (⟦गुणनफल { $product }⟧, ⟦स्लाइस { $slice-text }⟧)।
+lesion-count = ⟦{ $count-text } अलग-अलग घाव (लीज़न)⟧ ⟦+मिले⟧।
+lesion = ⟦घाव { $number-text }⟧: ⟦+सम्पूर्ण ट्यूमर { $wt }⟧, ⟦+कंट्रास्ट-वर्धित ट्यूमर { $et }⟧, ⟦~{ $side }⟧, ⟦+{ $longest } गुणा { $perpendicular }⟧।
+confidence = ⟦{ $region } के भीतर औसत प्रायिकता⟧ ⟦+{ $share }⟧ है।
+change-grown = ⟦{ $region }⟧ ⟦~{ $before } से { $now }⟧, अर्थात ⟦+{ $ml } ({ $percent }) { $region-gender ->
     [feminine] बढ़ी है
    *[masculine] बढ़ा है
-}।
-change-shrunk = { $region } { $before } से { $now }, अर्थात { $ml } ({ $percent }) { $region-gender ->
+}⟧।
+change-shrunk = ⟦{ $region }⟧ ⟦~{ $before } से { $now }⟧, अर्थात ⟦+{ $ml } ({ $percent }) { $region-gender ->
     [feminine] घटी है
    *[masculine] घटा है
-}।
-change-grown-absolute = { $region } { $before } से { $now }, अर्थात { $ml } { $region-gender ->
+}⟧।
+change-grown-absolute = ⟦{ $region }⟧ ⟦~{ $before } से { $now }⟧, अर्थात ⟦+{ $ml } { $region-gender ->
     [feminine] बढ़ी है
    *[masculine] बढ़ा है
-}।
-change-shrunk-absolute = { $region } { $before } से { $now }, अर्थात { $ml } { $region-gender ->
+}⟧।
+change-shrunk-absolute = ⟦{ $region }⟧ ⟦~{ $before } से { $now }⟧, अर्थात ⟦+{ $ml } { $region-gender ->
     [feminine] घटी है
    *[masculine] घटा है
-}।
-change-none = { $region } में कोई मापने योग्य परिवर्तन नहीं है, { $before } से { $now }।
+}⟧।
+change-none = ⟦{ $region }⟧ में ⟦+कोई मापने योग्य परिवर्तन नहीं है⟧, ⟦~{ $before } से { $now }⟧।
 lesion-present = { $name }: { $now }।
 lesion-new = { $name } नया है, आयतन { $now }।
 lesion-returned = { $name } लुप्त होने के बाद फिर से है, आयतन { $now }।
@@ -144,17 +144,17 @@ lesion-resolved = { $name } अब नहीं दिखता; पहले { 
 ## Impression
 
 impression-no-tumour = कोई ट्यूमर नहीं मिला।
-impression-tumour = { $volume } का ट्यूमर मिला।
-impression-tumour-side = { $side } { $volume } का ट्यूमर मिला।
-impression-tumour-side-lobe = { $side } { $volume } का ट्यूमर मिला, मुख्यतः { $lobe } में।
-impression-enhancement = कंट्रास्ट-वर्धित भाग { $volume } है।
+impression-tumour = ⟦~{ $volume }⟧ का ⟦ट्यूमर⟧ ⟦+मिला⟧।
+impression-tumour-side = ⟦~{ $side }⟧ ⟦~{ $volume }⟧ का ⟦ट्यूमर⟧ ⟦+मिला⟧।
+impression-tumour-side-lobe = ⟦~{ $side }⟧ ⟦~{ $volume }⟧ का ⟦ट्यूमर⟧ ⟦+मिला⟧, ⟦~मुख्यतः { $lobe } में⟧।
+impression-enhancement = ⟦कंट्रास्ट-वर्धित भाग⟧ ⟦+{ $volume }⟧ है।
 impression-no-enhancement = कोई कंट्रास्ट-वर्धित भाग नहीं मिला।
 impression-new-lesions = { $count ->
-    [1] एक नया घाव है।
-   *[other] { $count-text } नए घाव हैं।
+    [1] ⟦एक नया घाव⟧ है।
+   *[other] ⟦{ $count-text } नए घाव⟧ हैं।
 }
-impression-response = माप RANO 2.0 की श्रेणी “{ $category }” के अनुरूप हैं।
-impression-response-open = माप RANO 2.0 की श्रेणी “{ $category }” के अनुरूप हैं, पुष्टि नहीं हुई।
+impression-response = ⟦माप⟧ ⟦+RANO 2.0 की श्रेणी “{ $category }”⟧ के अनुरूप हैं।
+impression-response-open = ⟦माप⟧ ⟦+RANO 2.0 की श्रेणी “{ $category }” के अनुरूप हैं, पुष्टि नहीं हुई⟧।
 
 ## Diagnosis
 
@@ -166,13 +166,13 @@ diagnosis-by-people = यह केवल सहायता है, निर�
 
 recommend-review = किसी भी संख्या का उपयोग करने से पहले छवियों पर सीमारेखाएँ जाँचें।
 recommend-flags = { $count ->
-    [1] परिणाम पर भरोसा करने से पहले गुणवत्ता की गंभीर चेतावनी पढ़ें।
-   *[other] परिणाम पर भरोसा करने से पहले गुणवत्ता की { $count-text } गंभीर चेतावनियाँ पढ़ें।
+    [1] ⟦~परिणाम पर भरोसा करने से पहले⟧ ⟦गुणवत्ता की गंभीर चेतावनी पढ़ें⟧।
+   *[other] ⟦~परिणाम पर भरोसा करने से पहले⟧ ⟦गुणवत्ता की { $count-text } गंभीर चेतावनियाँ पढ़ें⟧।
 }
-recommend-sequences = अगली जाँच के प्रोटोकॉल में { $sequences } जोड़ें।
+recommend-sequences = ⟦~अगली जाँच के प्रोटोकॉल में⟧ ⟦{ $sequences } जोड़ें⟧।
 recommend-overlay = मिलाए गए हर सीक्वेंस का ओवरले जाँचें।
 recommend-confirmation = प्रतिक्रिया की श्रेणी की पुष्टि के लिए कम से कम चार सप्ताह बाद एक और जाँच आवश्यक है।
-recommend-inputs = जो छवियों में नहीं दिखता और जिस पर श्रेणी निर्भर है, वह बताएँ: { $inputs }।
+recommend-inputs = ⟦जो छवियों में नहीं दिखता और जिस पर श्रेणी निर्भर है, वह बताएँ⟧: ⟦+{ $inputs }⟧।
 
 ## Limitations
 

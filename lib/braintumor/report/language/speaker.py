@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import cache, cached_property
 from pathlib import Path
@@ -28,13 +29,16 @@ _CLDR = {
     "percent": "concentr-percent",
 }
 """Our units -> CLDR's. mm2 is not in CLDR; its pattern stands in the language's file."""
+_LOCK = re.compile("⟦[+~=]?|⟧")
+"""Marks in a message what a language model must not touch, see `Language.marked`."""
 
 
 class Language:
     """One language: a file of messages in this folder, named by its BCP 47 code.
 
     A language is added by adding its file. The message ``cldr-locale`` names the locale of numbers and dates, ``unit-locale``
-    and ``unit-length`` CLDR's locale and width of units; the other messages are those of ``en.ftl``.
+    and ``unit-length`` CLDR's locale and width of units; the other messages are those of ``en.ftl``. Some messages have ⟦marks⟧
+    for `marked`; everything else is worded as if they were not there.
     """
 
     def __init__(self, code: str) -> None:
@@ -49,9 +53,18 @@ class Language:
             known = ", ".join(languages())
             raise UnknownLanguageError(f"The report does not exist in the language '{code}'", remedy=f"Choose one of {known}")
         self.code = code
-        self._bundle = FluentBundle([code], use_isolating=False)
-        self._bundle.add_resource(FluentResource((FOLDER / f"{code}.ftl").read_text("utf-8")))
+        self._source = (FOLDER / f"{code}.ftl").read_text("utf-8")
+        self._bundle = self._bundle_of(_LOCK.sub("", self._source))
         self.locale = Locale.parse(self.words("cldr-locale"))
+
+    def _bundle_of(self, source: str) -> FluentBundle:
+        bundle = FluentBundle([self.code], use_isolating=False)
+        bundle.add_resource(FluentResource(source))
+        return bundle
+
+    @cached_property
+    def _marked(self) -> FluentBundle:
+        return self._bundle_of(self._source)
 
     def words(self, message: str, **arguments: str | float) -> str:
         """A message with ready-made arguments; for headings and captions.
@@ -61,12 +74,15 @@ class Language:
         KeyError
             If the language lacks the message or an argument is missing: a programmer's mistake, never shown to a user.
         """
+        return self._formatted(self._bundle, message, arguments)
+
+    def _formatted(self, bundle: FluentBundle, message: str, arguments: Mapping[str, Any]) -> str:
         name, _, attribute = message.partition(".")
-        found = self._bundle.get_message(name)
+        found = bundle.get_message(name)
         pattern = found.attributes.get(attribute) if attribute else found.value
         if pattern is None:
             raise KeyError(f"{self.code}.ftl has no message '{message}'")
-        text, errors = self._bundle.format_pattern(pattern, dict(arguments))
+        text, errors = bundle.format_pattern(pattern, dict(arguments))
         if errors:
             raise KeyError(f"{self.code}.ftl, message '{message}': {errors[0]}")
         return str(text)
@@ -118,7 +134,7 @@ class Language:
     def glossary(self) -> dict[Term, str]:
         """All terms of the language."""
         kinds = ("region", "side", "lobe", "sequence", "sex", "topic", "response", "input")
-        resource = FluentResource((FOLDER / f"{self.code}.ftl").read_text("utf-8"))
+        resource = FluentResource(self._source)
         names = [entry.id.name for entry in resource.body if hasattr(entry, "id")]
         found = [name.partition("-") for name in names if name.partition("-")[0] in kinds]
         return {Term(kind, key): self.words(f"{kind}-{key}") for kind, _, key in found}
@@ -144,13 +160,24 @@ class Language:
             case _:
                 return {name: value, f"{name}-text": self.number(value)}
 
+    def _filling(self, statement: Statement) -> dict[str, Any]:
+        filling: dict[str, Any] = {}
+        for name, value in statement.arguments.items():
+            filling |= self._arguments(name, value)
+        return filling
+
     def speak(self, statement: Statement) -> str:
         """The statement as one sentence."""
-        arguments: dict[str, Any] = {}
-        for name, value in statement.arguments.items():
-            arguments |= self._arguments(name, value)
-        text = self.words(statement.message, **arguments)
+        text = self.words(statement.message, **self._filling(statement))
         return text[:1].upper() + text[1:]
+
+    def marked(self, statement: Statement) -> str:
+        """The same sentence with its facts in ⟦ ⟧, where the message has them; only for statements without `Verbatim`.
+
+        ``⟦`` opens the name of a thing, ``⟦+`` what is said of the thing before it, ``⟦=`` what may stand anywhere, ``⟦~`` the
+        same as an adverb, such as a side. What is outside could be left out or said otherwise without changing a fact.
+        """
+        return self._formatted(self._marked, statement.message, self._filling(statement))
 
 
 @cache

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 MAX_ANSWER = 50_000
 """Characters that are looked at."""
 
-_JOINERS = "\u200c\u200d"
-"""Scripts of India need them; every other invisible character makes a sentence unusable."""
-
 _THOUGHTS = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL | re.IGNORECASE)
 _LINE = re.compile(r"^[ \t>*#-]*(\d{1,3})\**[.):]\**[ \t]+(\S.*)$", re.MULTILINE)
 _NUMBER_KEYS = ("number", "n", "id", "index", "nr")
 _TEXT_KEYS = ("sentence", "text", "value", "answer", "translation")
-_QUOTES = {'"': '"', "“": "”", "'": "'", "«": "»"}
 _MAX_STARTS = 40
 
 
@@ -42,29 +37,6 @@ def single(answer: str) -> dict[int, str]:
     """The whole answer as the one sentence asked for; nothing where it has several lines."""
     lines = [line for line in _THOUGHTS.sub("", answer[:MAX_ANSWER]).splitlines() if line.strip()]
     return {1: lines[0]} if len(lines) == 1 else {}
-
-
-def cleaned(sentence: str, original: str) -> str:
-    """A sentence as it may stand in a report: one line, no invisible characters, quantities held together; '' if it cannot be.
-
-    `original` is the deterministic sentence in the same language, whose no-break spaces are taken over.
-    """
-    text = " ".join(unicodedata.normalize("NFC", sentence).split())
-    if len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
-        text = text[1:-1].strip()
-    if len(text) > 4 * len(original) + 80 or not all(c.isprintable() or c in _JOINERS for c in text):
-        return ""
-    return bound(text, original)
-
-
-def bound(text: str, original: str) -> str:
-    """`text` with the no-break spaces of `original` wherever the same quantity stands in it."""
-    for word in original.split(" "):
-        quantity = word.strip(".,;:()।")
-        if "\u00a0" in quantity:
-            plain = re.escape(quantity.replace("\u00a0", " "))
-            text = re.sub(rf"(?<![\w.,]){plain}(?!\w)", quantity, text)
-    return text
 
 
 def _from_json(text: str, count: int) -> list[tuple[str, str]]:

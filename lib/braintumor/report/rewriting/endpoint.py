@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import ssl
 import time
 from collections.abc import Mapping, Sequence
@@ -16,8 +15,7 @@ import httpx
 
 from braintumor.domain import LanguageModelError
 from braintumor.report.rewriting.address import resolved
-from braintumor.report.rewriting.model import Message
-from braintumor.report.rewriting.waiting import bounded
+from braintumor.report.rewriting.model import Message, bounded
 
 MAX_ANSWER = 1_000_000
 """Bytes; an answer has some thousand."""
@@ -110,10 +108,9 @@ class EndpointModel:
 
     def _attempt(self, body: Mapping[str, Any], until: float) -> str:
         """Reads have a time limit each, which a server that sends a byte now and then never meets; hence the outer limit."""
-        line = _Line()
         left = until - time.monotonic()
         try:
-            return bounded(lambda: self._exchange(body, line, left), left)
+            return bounded(lambda: self._exchange(body, until), left)
         except (TimeoutError, httpx.TimeoutException):
             raise _error(f"did not answer within {self._timeout_s:g} s", "Allow more time, or use a faster model") from None
         except httpx.ConnectError:
@@ -122,28 +119,27 @@ class EndpointModel:
             raise _TransientError(_error(f"broke the connection ({type(error).__name__})", _CHECK)) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             raise _error(f"could not be asked ({type(error).__name__})", _CHECK) from None
-        finally:
-            line.cut()
 
     def _addresses(self) -> tuple[str, ...]:
         port = self._url.port or (443 if self._url.scheme == "https" else 80)
         return resolved(self._url.host, port, allow_remote=self._allow_remote)
 
-    def _exchange(self, body: Mapping[str, Any], line: _Line, seconds: float) -> str:
+    def _exchange(self, body: Mapping[str, Any], until: float) -> str:
         *first, last = self._addresses()
+        seconds = max(0.001, until - time.monotonic())
         with httpx.Client(verify=self._tls, trust_env=False, follow_redirects=False, timeout=seconds) as client:
             for address in first:
                 with suppress(httpx.ConnectError):  # e.g. localhost is ::1 too, and the server may listen on 127.0.0.1 only
-                    return self._post(client, address, body, line)
-            return self._post(client, last, body, line)
+                    return self._post(client, address, body, until)
+            return self._post(client, last, body, until)
 
-    def _post(self, client: httpx.Client, address: str, body: Mapping[str, Any], line: _Line) -> str:
+    def _post(self, client: httpx.Client, address: str, body: Mapping[str, Any], until: float) -> str:
         url = self._url.copy_with(host=address)
         headers = {**self._headers, "Host": self._url.netloc.decode("ascii")}
-        extensions = {"trace": line.note, "sni_hostname": self._url.host}
-        with client.stream("POST", url, json=body, headers=headers, extensions=extensions) as response:
+        named = {"sni_hostname": self._url.host}
+        with client.stream("POST", url, json=body, headers=headers, extensions=named) as response:
             _check_status(response)
-            return _answer(_body(response))
+            return _answer(_body(response, until))
 
 
 class _TransientError(Exception):
@@ -152,27 +148,6 @@ class _TransientError(Exception):
     def __init__(self, error: LanguageModelError, wait_s: float = PAUSE_S) -> None:
         super().__init__()
         self.error, self.wait_s = error, wait_s
-
-
-class _Line:
-    """The socket of one exchange, so that a read that hangs can be ended from outside."""
-
-    def __init__(self) -> None:
-        self._socket: socket.socket | None = None
-        self._is_cut = False
-
-    def note(self, event: str, info: Mapping[str, Any]) -> None:
-        """Called by httpcore at every step of the exchange."""
-        if event == "connection.connect_tcp.complete":
-            self._socket = info["return_value"].get_extra_info("socket")
-            if self._is_cut:
-                self.cut()
-
-    def cut(self) -> None:
-        self._is_cut = True
-        if self._socket is not None:
-            with suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
 
 
 def _address(url: str) -> httpx.URL:
@@ -225,7 +200,7 @@ def _wait(response: httpx.Response) -> float:
     return float(named) if named.isascii() and named.isdigit() and len(named) < 6 else PAUSE_S
 
 
-def _body(response: httpx.Response) -> bytes:
+def _body(response: httpx.Response, until: float) -> bytes:
     if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
         raise _error("answered with something that is not JSON", _CHECK)
     if response.headers.get("Content-Encoding", "identity") != "identity":
@@ -233,6 +208,8 @@ def _body(response: httpx.Response) -> bytes:
     data = bytearray()
     for piece in response.iter_raw():
         data += piece
+        if time.monotonic() > until:
+            raise TimeoutError  # nobody waits any more
         if len(data) > MAX_ANSWER:
             raise _error(f"answered with more than {MAX_ANSWER} bytes", "Use another model")
     return bytes(data)

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from braintumor.domain import LanguageModelError
-from braintumor.report.rewriting.model import Message
-from braintumor.report.rewriting.waiting import bounded
+from braintumor.report.rewriting.model import Message, bounded
 
 if TYPE_CHECKING:
     import torch

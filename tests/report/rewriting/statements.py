@@ -173,7 +173,7 @@ _NAMED: Mapping[str, Mapping[str, Argument]] = {
 
 
 def _section(message: str) -> Section:
-    """Only `braintumor.report.verify.check_section` looks at it."""
+    """Only whether a model may be given it depends on this."""
     return Section.RECOMMENDATIONS if message.startswith("recommend") else Section.FINDINGS
 
 
