@@ -6,7 +6,7 @@ DEMO ?= demo
 DEMO_SERVE ?= 1
 PACS ?= folder
 
-.PHONY: help demo serve test lint map bench lock audit clean
+.PHONY: help demo serve test lint js map bench lock audit clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 10
@@ -34,7 +34,16 @@ serve: $(VENV)/.installed  ## Serve the demo studies at http://localhost:8000/ (
 test: $(VENV)/.installed lint  ## Lint, type-check and run every test with coverage
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=term --cov-fail-under=90
 
-lint: $(VENV)/.installed  ## Style and types
+# The linter and the type checker of the viewer's JavaScript; the venv brings Node, npm installs only when the lock has changed.
+ohif-config/node_modules/.installed: ohif-config/package-lock.json | $(VENV)/.installed
+	$(BIN)/npm ci --prefix ohif-config --ignore-scripts --no-audit --no-fund
+	touch $@
+
+js: ohif-config/node_modules/.installed  ## Style and types of the viewer's JavaScript
+	$(BIN)/node ohif-config/node_modules/eslint/bin/eslint.js --max-warnings 0 --config ohif-config/eslint.config.js ohif-config deploy/dev/fhir
+	$(BIN)/node ohif-config/node_modules/typescript/bin/tsc --project ohif-config/jsconfig.json
+
+lint: $(VENV)/.installed js  ## Style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
