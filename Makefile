@@ -46,6 +46,7 @@ js: ohif-config/node_modules/.installed  ## Style and types of the viewer's Java
 lint: $(VENV)/.installed js  ## Style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 
 map: $(VENV)/.installed  ## Build the MAP image with docker, podman or buildah

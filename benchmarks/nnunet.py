@@ -26,7 +26,8 @@ from braintumor import preprocess as case_stage
 from braintumor.datasets import LabelledCase, find_cases, read
 from braintumor.datasets.prepared import prepare
 from braintumor.domain import ENHANCING, NECROTIC_CORE, OEDEMA, Sequence, write_nifti
-from braintumor.segment import SegmentOptions, on_grid, segment
+from braintumor.preprocess import on_grid
+from braintumor.segment import SegmentOptions, segment
 from braintumor.segment.weights import default_folder
 from braintumor.train.splits import Splits, read_folds
 

@@ -20,9 +20,9 @@ from braintumor.export.reporting import Sources, write_final, write_report
 from braintumor.export.seg import make_seg
 from braintumor.export.sr import make_sr
 from braintumor.fhir import bundle, validate
+from braintumor.preprocess import on_grid
 from braintumor.report.approval import approve
 from braintumor.report.versions import ReportFolder
-from braintumor.segment import on_grid
 from braintumor.signing import from_pkcs12, make_identity, verify
 
 REPEATS = 5

@@ -331,3 +331,15 @@ def test_real_cases_are_found_as_they_are():
     cases = find_cases(folder)
     assert [case.name for case in cases] == sorted(path.name for path in folder.iterdir())
     assert all(case.patient == case.name and set(case.volumes) == set(Sequence) for case in cases)
+
+
+def test_cases_that_are_links_are_found(tmp_path):
+    """People collect cases by links; a folder of links held no case before."""
+    elsewhere = tmp_path / "elsewhere" / "BraTS20_Training_001"
+    for sequence, token in zip(LEVEL, ("t1", "t1ce", "t2", "flair"), strict=True):
+        save(elsewhere / f"BraTS20_Training_001_{token}.nii.gz", image(sequence))
+    save(elsewhere / "BraTS20_Training_001_seg.nii.gz", mask(1, 2, 4))
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / elsewhere.name).symlink_to(elsewhere)
+    assert [case.name for case in find_cases(data)] == ["BraTS20_Training_001"]

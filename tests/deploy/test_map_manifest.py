@@ -290,6 +290,7 @@ class TestBuild:
         assert manifest["platformConfig"] == "cpu"
         for path in (
             "opt/holoscan/app/__main__.py",
+            "opt/holoscan/app/operators/__init__.py",
             "var/holoscan/app.yaml",
             "var/holoscan/input",
             "opt/holoscan/docs/LICENSE",

@@ -10,7 +10,7 @@ from braintumor import phantom
 from braintumor import preprocess as case_stage
 from braintumor import study as study_stage
 from braintumor.domain import OutputError
-from braintumor.segment import on_grid
+from braintumor.preprocess import on_grid
 from braintumor.track import TrackOptions, VisitNotes
 from operators import StageOperator, TrackingOperator, connect
 

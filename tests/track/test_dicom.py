@@ -16,7 +16,7 @@ from braintumor import study as study_stage
 from braintumor import track
 from braintumor.domain import InputNotFoundError, Patient, Region, Sequence
 from braintumor.phantom import Awkward, study_header
-from braintumor.segment import on_grid
+from braintumor.preprocess import on_grid
 from braintumor.track import Visit
 from braintumor.track.dicom import left_out
 from braintumor.track.dicom.common import Prior, TrackContext

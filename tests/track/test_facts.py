@@ -8,7 +8,7 @@ from braintumor import phantom, track
 from braintumor import preprocess as case_stage
 from braintumor import study as study_stage
 from braintumor.domain import Direction, LesionState, Region
-from braintumor.segment import on_grid
+from braintumor.preprocess import on_grid
 from braintumor.track import Visit, comparison
 
 

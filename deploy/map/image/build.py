@@ -65,6 +65,7 @@ def context(folder: Path, wheelhouse: Path, variant: str, versions: dict[str, st
         (root / part).mkdir(parents=True)
     for name in APP:
         shutil.copy(HERE.parent / name, root / "opt/holoscan/app" / name)
+    shutil.copytree(ROOT / "operators", root / "opt/holoscan/app/operators", ignore=shutil.ignore_patterns("__pycache__"))
     for name in DOCUMENTS:
         shutil.copy(ROOT / name, root / "opt/holoscan/docs" / name.replace("/", "-"))
     shutil.copytree(ROOT / "model", root / "opt/holoscan/models" / manifests.model_name())

@@ -25,7 +25,7 @@ from braintumor.domain import (
     bounding_box,
 )
 from braintumor.export.seg import read_seg
-from braintumor.segment import on_grid
+from braintumor.preprocess import on_grid
 from braintumor.train.data import Slices, from_case
 
 MARGIN = 8

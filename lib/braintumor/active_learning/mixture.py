@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from braintumor.active_learning.examples import read_example, read_identity
-from braintumor.domain import CorruptFileError, OutputError
+from braintumor.domain import CorruptFileError, OutputError, files_below
 from braintumor.train.data import Slices
 
 QUARTERS = 4
@@ -44,7 +44,7 @@ class Replay:
         CorruptFileError
             If a file is damaged.
         """
-        paths = sorted(folder.rglob("*.npz")) if folder is not None and folder.is_dir() else []
+        paths = [path for path in files_below(folder) if path.suffix == ".npz"] if folder is not None else []
         whole: list[Path] = []
         single: list[Path] = []
         for path in paths:

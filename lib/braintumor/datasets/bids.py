@@ -9,7 +9,7 @@ from pathlib import Path
 
 from braintumor.datasets.case import LabelledCase, Volume
 from braintumor.datasets.meaning import Meaning, from_names
-from braintumor.domain import InputNotFoundError, UnusableImageError
+from braintumor.domain import InputNotFoundError, UnusableImageError, files_below
 from braintumor.study.index import raise_it
 from braintumor.study.nifti import find_case, is_nifti, stem
 
@@ -33,7 +33,7 @@ def find(folder: Path) -> Iterator[LabelledCase]:
         If no visit is labelled, one has several masks, or nothing says what the values are.
     """
     masks: dict[str, list[Path]] = {}
-    for path in sorted((folder / "derivatives").rglob("*_dseg.nii*")):
+    for path in files_below(folder / "derivatives"):
         found = _MASK.match(stem(path))
         if found and is_nifti(path):
             masks.setdefault(found["case"], []).append(path)

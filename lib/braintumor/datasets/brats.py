@@ -9,7 +9,7 @@ from pathlib import Path
 from braintumor.datasets.case import LabelledCase, Volume, patient_of
 from braintumor.datasets.description import describe
 from braintumor.datasets.meaning import BRATS_2023, BRATS_CLASSIC, SAY_WHAT, Meaning
-from braintumor.domain import InputNotFoundError, UnusableImageError
+from braintumor.domain import InputNotFoundError, UnusableImageError, files_below
 from braintumor.study.index import raise_it
 from braintumor.study.nifti import find_case, is_nifti, stem
 
@@ -59,7 +59,7 @@ def find(folder: Path) -> Iterator[LabelledCase]:
 
 
 def _images(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.rglob("*")) if is_nifti(path) and not path.name.startswith(".")]
+    return [path for path in files_below(folder) if is_nifti(path)]
 
 
 def _token(path: Path) -> str:

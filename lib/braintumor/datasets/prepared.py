@@ -9,7 +9,7 @@ from braintumor import study as study_stage
 from braintumor.datasets.case import LabelledCase, read
 from braintumor.datasets.truth import find_truth, read_truth
 from braintumor.domain import Case, Segmentation
-from braintumor.segment import on_grid
+from braintumor.preprocess import on_grid
 
 
 def load_case(folder: Path) -> tuple[Case, Segmentation]:

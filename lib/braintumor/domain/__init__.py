@@ -50,7 +50,7 @@ from braintumor.domain.errors import (
     WeightsError,
     exit_codes,
 )
-from braintumor.domain.files import sync_folder, write_bytes, write_json, write_nifti
+from braintumor.domain.files import files_below, sync_folder, write_bytes, write_json, write_nifti
 from braintumor.domain.findings import (
     Comparison,
     Direction,
@@ -251,8 +251,10 @@ __all__ = [
     "check_output",
     "exit_codes",
     "explained",
+    "files_below",
     "from_channels",
     "grid_from_dicom",
+    "problem",
     "read_only",
     "region_colour",
     "region_mask",

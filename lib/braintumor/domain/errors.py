@@ -303,3 +303,15 @@ def exit_codes() -> dict[int, str]:
     table |= {c.exit_code: c.meaning for c in _descendants(BrainTumorError)}
     table[130] = "interrupted by the user"
     return dict(sorted(table.items()))
+
+
+def problem(error: Exception) -> dict[str, str]:
+    """An error for people: ``title, detail, remedy, code``; of an unexpected one only its kind, which holds no patient data."""
+    if isinstance(error, BrainTumorError):
+        return {"title": error.meaning.capitalize(), "detail": error.problem, "remedy": error.remedy, "code": error.code}
+    return {
+        "title": "Something went wrong that was not foreseen",
+        "detail": f"The work stopped with {type(error).__name__}",
+        "remedy": "Try again; if it happens again, report it with the server's log",
+        "code": "error",
+    }

@@ -40,6 +40,24 @@ def write_nifti(path: Path, voxels: npt.NDArray[Any], grid: Grid) -> None:
     partial.replace(path)
 
 
+def files_below(folder: Path) -> list[Path]:
+    """Regular files of a folder and its folders, sorted; hidden ones (a leading dot) are left out.
+
+    Links to folders are followed, as people collect cases by links; each folder is entered once, so a link to a parent ends.
+    """
+    found: list[Path] = []
+    entered: set[tuple[int, int]] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        here = Path(place).stat()
+        if (here.st_dev, here.st_ino) in entered:
+            folders.clear()
+            continue
+        entered.add((here.st_dev, here.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [path for name in names if not name.startswith(".") and (path := Path(place, name)).is_file()]
+    return sorted(found)
+
+
 def sync_folder(folder: Path) -> None:
     """Make sure that new names in a folder are on the disk (fsync(2): a file's own fsync does not say so)."""
     handle = os.open(folder, os.O_RDONLY)

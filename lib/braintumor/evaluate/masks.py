@@ -33,8 +33,8 @@ from braintumor.domain import (
 )
 from braintumor.evaluate.calibration import Reliability
 from braintumor.evaluate.pairs import Pair
+from braintumor.preprocess import on_grid
 from braintumor.preprocess.brain import is_stripped, stripped_brain, support
-from braintumor.segment import on_grid
 from braintumor.study import find_sequences
 
 AGREEMENT = 0.5

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from braintumor.datasets.truth import NAMES, find_truth
-from braintumor.domain import InputNotFoundError
+from braintumor.domain import InputNotFoundError, files_below
 from braintumor.study.nifti import is_nifti, stem
 
 _MASK_ENDING = re.compile(r"([_-](d?seg|mask|pred|label|labels))$", re.IGNORECASE)
@@ -144,7 +144,7 @@ def _predicted(place: Path) -> Mapping[str, tuple[str, tuple[Path, ...]]]:
 
 def _in_folder(folder: Path) -> list[tuple[str, tuple[Path, ...]]]:
     """The case or cases (BIDS sessions) of one folder; none if it holds no mask."""
-    images = sorted(p for p in folder.rglob("*") if is_nifti(p) and p.is_file())
+    images = [path for path in files_below(folder) if is_nifti(path)]
     derivatives = [p for p in images if _BIDS.match(stem(p))]
     if derivatives:
         if not folder.name.startswith("sub-"):

@@ -35,9 +35,9 @@ from braintumor.export.reporting import Sources, stored, write_report
 from braintumor.export.sc import make_secondary_captures
 from braintumor.export.seg import SegKind, make_seg
 from braintumor.export.sr import make_sr
+from braintumor.preprocess import on_grid
 from braintumor.report import LANGUAGES, Picture, provenance_of
 from braintumor.report.findings import gather_flags
-from braintumor.segment import on_grid
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,10 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from braintumor.domain import BrainTumorError, DatabaseError
+from braintumor.domain import BrainTumorError, DatabaseError, problem
 from braintumor.node import metrics, reasons
 from braintumor.node.bearer import is_authorised
 from braintumor.node.states import Study, StudyState
-from braintumor.server.jobs import problem
 
 REFRESH_S = 10
 """How often an open status page is loaded again."""

@@ -1,4 +1,4 @@
-"""The stage Study -> Case: one grid, one brain, comparable intensities."""
+"""The stage Study -> Case: one grid, one brain, comparable intensities; and the way back to a source series' grid."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ from braintumor.preprocess.grid import case_grid, inside, resample
 from braintumor.preprocess.histogram import match, standard
 from braintumor.preprocess.intensity import correct_bias, zscore
 from braintumor.preprocess.register import align
+from braintumor.preprocess.restore import on_grid
 
-__all__ = ["BIAS_CHOICES", "PrepareOptions", "prepare"]
+__all__ = ["BIAS_CHOICES", "PrepareOptions", "on_grid", "prepare"]
 
 BIAS_CHOICES = ("auto", "always", "never")
 

@@ -1,4 +1,4 @@
-"""The stage Case -> Segmentation, and the way back to a source series' grid."""
+"""The stage Case -> Segmentation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from braintumor.domain import Author, Case, Flag, Region, Segmentation, Severity
 from braintumor.segment.engines import ENGINES, AnyEngine, Engine, Probabilities, VolumeEngine, load_engine
 from braintumor.segment.postprocess import MIN_COMPONENT_ML, entropy, most_likely, remove_specks, without_faint_enhancement
 from braintumor.segment.predict import predict
-from braintumor.segment.restore import on_grid
 
 __all__ = [
     "ENGINES",
@@ -23,7 +22,6 @@ __all__ = [
     "VolumeEngine",
     "decide",
     "load_engine",
-    "on_grid",
     "probabilities",
     "segment",
 ]

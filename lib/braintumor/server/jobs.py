@@ -14,7 +14,7 @@ from enum import StrEnum
 from heapq import heappop, heappush
 from typing import Any
 
-from braintumor.domain import BrainTumorError, BusyError, UnknownJobError
+from braintumor.domain import BrainTumorError, BusyError, UnknownJobError, problem
 
 _log = logging.getLogger(__name__)
 
@@ -243,15 +243,3 @@ def _place(error: Exception) -> str:
     """Where it was raised; the message stays out of the log, for it may quote a header."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{last.filename}:{last.lineno}"
-
-
-def problem(error: Exception) -> dict[str, str]:
-    """An error for people: ``title, detail, remedy, code``; of an unexpected one only its kind, which holds no patient data."""
-    if isinstance(error, BrainTumorError):
-        return {"title": error.meaning.capitalize(), "detail": error.problem, "remedy": error.remedy, "code": error.code}
-    return {
-        "title": "Something went wrong that was not foreseen",
-        "detail": f"The work stopped with {type(error).__name__}",
-        "remedy": "Try again; if it happens again, report it with the server's log",
-        "code": "error",
-    }

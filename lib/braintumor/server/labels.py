@@ -28,7 +28,7 @@ from braintumor.domain import (
 from braintumor.export.common import ResultContext
 from braintumor.export.seg import make_seg, read_seg
 from braintumor.measure.change import change
-from braintumor.segment import on_grid
+from braintumor.preprocess import on_grid
 from braintumor.server.masks import Masks, Record
 from braintumor.server.studies import Prepared, Studies
 

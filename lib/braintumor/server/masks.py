@@ -31,7 +31,8 @@ from braintumor.domain import (
     write_json,
 )
 from braintumor.measure.table import as_dict
-from braintumor.segment import AnyEngine, Probabilities, decide, load_engine, on_grid, probabilities
+from braintumor.preprocess import on_grid
+from braintumor.segment import AnyEngine, Probabilities, decide, load_engine, probabilities
 from braintumor.server.jobs import Job, Jobs, Progress, Urgency
 from braintumor.server.studies import Prepared, Studies, to_bytes
 

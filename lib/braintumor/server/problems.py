@@ -27,8 +27,8 @@ from braintumor.domain import (
     UnknownJobError,
     UnknownStudyError,
     UnknownVersionError,
+    problem,
 )
-from braintumor.server.jobs import problem
 from braintumor.server.labels import OvertakenError
 
 _log = logging.getLogger(__name__)

@@ -33,6 +33,7 @@ from braintumor.domain import (
     Sequence,
     Series,
     Severity,
+    files_below,
 )
 from braintumor.study.index import DECODING_ERRORS, Refuse, raise_it
 from braintumor.study.pixels import refuse_unusable
@@ -91,7 +92,7 @@ def find_sequences(folder: Path) -> Mapping[Sequence, Path]:
     PatientMismatchError
         If the folder holds several cases.
     """
-    return find_case((p for p in sorted(folder.rglob("*")) if p.is_file()), {}, raise_it).files
+    return find_case(files_below(folder), {}, raise_it).files
 
 
 def is_nifti(path: Path) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from braintumor.domain import CorruptFileError, InputNotFoundError
+from braintumor.domain import CorruptFileError, InputNotFoundError, files_below
 from braintumor.study import archive, dicomweb
 
 
@@ -58,7 +58,7 @@ def gather(source: str | Path) -> Material:
         return _temporary("study", lambda folder: dicomweb.download(str(source), folder))
     path = Path(source).expanduser()
     if path.is_dir():
-        files = tuple(_files_below(path))
+        files = tuple(files_below(path))
         if not files:
             raise InputNotFoundError("the folder is empty", remedy="give a folder with a DICOM or NIfTI study", path=path)
         return Material(files, path, path.resolve().name)
@@ -87,16 +87,10 @@ def _temporary(name: str, fill: Callable[[Path], None]) -> Material:
     try:
         folder = Path(temporary.name)
         fill(folder)
-        files = tuple(_files_below(folder))
+        files = tuple(files_below(folder))
         if not files:
             raise InputNotFoundError("the archive or study is empty", remedy="give one with a DICOM or NIfTI study")
     except BaseException:
         temporary.cleanup()
         raise
     return Material(files, folder, name, temporary)
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts) and path.is_file():
-            yield path

@@ -29,9 +29,8 @@ from braintumor.domain import (
     check_output,
     write_nifti,
 )
-from braintumor.preprocess import PrepareOptions
+from braintumor.preprocess import PrepareOptions, on_grid
 from braintumor.report.trend import trend
-from braintumor.segment import on_grid
 from braintumor.segment.engines import AnyEngine
 from braintumor.track.dicom import left_out, write_objects
 from braintumor.track.facts import trend_points

@@ -15,7 +15,8 @@ from braintumor.datasets.lgg import read_slices
 from braintumor.datasets.prepared import prepare
 from braintumor.datasets.truth import dice, read_truth
 from braintumor.domain import InputNotFoundError, Region, write_nifti
-from braintumor.segment import load_engine, on_grid, segment
+from braintumor.preprocess import on_grid
+from braintumor.segment import load_engine, segment
 from braintumor.segment import weights as weights_store
 from braintumor.segment.network import NetworkConfig
 from braintumor.train.data import Slices, from_case, from_partial, from_slice_files

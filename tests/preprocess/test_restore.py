@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from braintumor.domain import Author, Grid, Region, Segmentation
-from braintumor.segment import on_grid
+from braintumor.preprocess import on_grid
 
 AUTHOR = Author("model", "m")
 
