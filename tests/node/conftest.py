@@ -8,7 +8,7 @@ import pydicom
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
-from tests.braintumor.node.delivering import QUICK, run_once
+from tests.braintumor.node.delivering import QUICK
 from tests.braintumor.node.receive_peers import series
 
 from braintumor.node.deliver import Deliverer
@@ -122,9 +122,9 @@ def arrive(ledger, spool, sender):
 
 
 @pytest.fixture(scope="session")
-def results(dicom_study):
+def results(dicom_results):
     """The folder of a real run's results; read only."""
-    return run_once(dicom_study, dicom_study.parent)
+    return dicom_results
 
 
 @pytest.fixture(scope="module")

@@ -306,7 +306,7 @@ def test_brats_case_is_not_touched(brats):
 
 
 @pytest.mark.realdata
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_raw_study_of_four_grids_is_aligned(raw_case):
     study = read(raw_case)
     for sequence in (Sequence.T2, Sequence.FLAIR):
