@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from braintumor.datasets.prepared import load_case
 from braintumor.datasets.truth import dice
 from braintumor.domain import Region
 from braintumor.segment import SegmentOptions, load_engine, segment
 from braintumor.segment.weights import default_folder
 from braintumor.train import run
+from braintumor.train.data import load_case
 
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "as published": {},

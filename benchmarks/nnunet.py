@@ -24,11 +24,11 @@ import numpy as np
 
 from braintumor import preprocess as case_stage
 from braintumor.datasets import LabelledCase, find_cases, read
-from braintumor.datasets.prepared import prepare
 from braintumor.domain import ENHANCING, NECROTIC_CORE, OEDEMA, Sequence, write_nifti
 from braintumor.preprocess import on_grid
 from braintumor.segment import SegmentOptions, segment
 from braintumor.segment.weights import default_folder
+from braintumor.train.data import prepare_labelled
 from braintumor.train.splits import Splits, read_folds
 
 DATASET = "Dataset019_Glioma"
@@ -65,7 +65,7 @@ def _write_raw(cases: dict[str, LabelledCase], folder: Path) -> None:
     for part in ("imagesTr", "labelsTr"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     for name, labelled in cases.items():
-        case, truth = prepare(labelled)
+        case, truth = prepare_labelled(labelled)
         for channel, sequence in enumerate(Sequence):
             image = (case.display[sequence] * case.brain).astype(np.float32)
             nib.save(nib.Nifti1Image(image, np.eye(4)), folder / "imagesTr" / f"{name}_{channel:04}.nii.gz")

@@ -1,7 +1,7 @@
 """What int8 costs: masks of the published network, quantised in several ways, beside those of float32, and the time of each.
 
 ``python -m benchmarks.quantising DATA/brats`` calibrates with slices of all cases and compares on four of them. Nothing is
-stored; `braintumor.segment.engines.quantise` makes the graph that is, once one of these agrees well enough.
+stored; `braintumor.segment.quantise` makes the graph that is, once one of these agrees well enough.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import numpy.typing as npt
 
 from benchmarks.network import agreement
 from braintumor.datasets import find_cases
-from braintumor.datasets.prepared import prepare
 from braintumor.domain import Case, Region
 from braintumor.segment.engines.openvino import OpenVinoEngine, convert
-from braintumor.segment.engines.quantise import KEPT_TYPES, PER_CASE, kept, quantiser
 from braintumor.segment.postprocess import most_likely
 from braintumor.segment.predict import predict, single_slices
+from braintumor.segment.quantise import KEPT_TYPES, PER_CASE, kept, quantiser
 from braintumor.segment.weights import Model, load
+from braintumor.train.data import prepare_labelled
 
 COMPARED = ("BraTS2021_01657", "BraTS2021_01476", "Brats17_TCIA_639_1", "BraTS2021_01485")
 """A large tumour, which is also the one that is timed, and three whose core or enhancement is small."""
@@ -52,7 +52,7 @@ def main() -> None:
     options = parser.parse_args()
     model, slices, cases = load(), [], {}
     for labelled in find_cases(options.data):
-        case, _ = prepare(labelled)
+        case, _ = prepare_labelled(labelled)
         slices += single_slices(case, model.network.config, PER_CASE)
         if labelled.name in COMPARED:
             cases[labelled.name] = case

@@ -21,7 +21,6 @@ import numpy.typing as npt
 from scipy import ndimage
 from skimage.segmentation import random_walker
 
-from braintumor.datasets.prepared import load_case
 from braintumor.domain import LABELS, OEDEMA, Case, Region, bounding_box, region_mask
 from braintumor.refine import Hint, refine
 from braintumor.refine.evidence import Box
@@ -29,6 +28,7 @@ from braintumor.refine.grow import geodesic, reach_mm, smoothed
 from braintumor.segment import decide, load_engine, probabilities
 from braintumor.segment.engines import Probabilities
 from braintumor.segment.weights import default_folder
+from braintumor.train.data import load_case
 
 ROOT = Path(__file__).resolve().parents[1]
 CLICKS = 5

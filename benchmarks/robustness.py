@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.datasets.prepared import load_case
 from braintumor.datasets.truth import dice
 from braintumor.domain import Case, Region, Segmentation, Sequence
 from braintumor.evaluate import perturb
 from braintumor.segment import Engine, load_engine, segment
+from braintumor.train.data import load_case
 
 Change = Callable[[Case], Case]
 

@@ -12,13 +12,13 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from braintumor.datasets.prepared import load_case
 from braintumor.domain import Affine, Grid, Region, Sequence, region_mask
 from braintumor.measure import MIN_LESION_ML
 from braintumor.phantom.anatomy import field_of_view, person, white_matter_seeds
 from braintumor.phantom.mr import Scene, acquire, degrade, nearest, signal
 from braintumor.phantom.tumour import Plan, grow
 from braintumor.track.register import Scan
+from braintumor.train.data import load_case
 
 LANDMARKS = 500
 POSES = 6

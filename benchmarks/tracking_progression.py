@@ -16,8 +16,9 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
+from braintumor import pipeline
 from braintumor.domain import ENHANCING, LPS_FROM_RAS, Grid, write_nifti
-from braintumor.track.stage import TrackOptions, VisitNotes, run
+from braintumor.track import TrackOptions, VisitNotes
 
 SPACING = (0.9375, 0.9375, 6.5)
 DATES = {"Pre": date(2020, 1, 1), "Post": date(2020, 3, 1)}
@@ -50,7 +51,8 @@ def main() -> None:
         made = prepare(source, arguments.out / source.name / "input")
         notes = tuple(VisitNotes(mask=made[visit][1], date=DATES[visit]) for visit in ("Post", "Pre"))
         began = perf_counter()
-        results = run([made["Post"][0], made["Pre"][0]], arguments.out / source.name / "timeline", TrackOptions(notes=notes))
+        out = arguments.out / source.name / "timeline"
+        results = pipeline.track([made["Post"][0], made["Pre"][0]], out, TrackOptions(notes=notes))
         found = results.manifest
         print(f"{source.name}: {perf_counter() - began:.0f} s, {json.dumps(found['visits'][0]['alignment_to_current'])}")
         for track in [*found["core_lesions"]]:

@@ -20,6 +20,7 @@ pytest.importorskip("monai.deploy", reason="needs the extra 'map' (monai-deploy-
 import braintumor
 from braintumor import phantom, pipeline
 from braintumor.domain import errors
+from braintumor.report.versions import ReportFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 MAP = ROOT / "deploy" / "map"
@@ -84,7 +85,7 @@ class TestSameStudySameResult:
         assert ours == theirs
 
     def test_only_stages_are_logged_so_no_patient_data(self, by_graph):
-        line = re.compile(r"[\d: ,-]+ INFO operators\.stage: stage (\w+) done in [\d.]+ s")
+        line = re.compile(r"[\d: ,-]+ INFO operators\.line: stage (\w+) done in [\d.]+ s")
         logged = [line.fullmatch(text) for text in by_graph[0].stderr.splitlines()]
         assert all(logged), by_graph[0].stderr
         assert [match[1] for match in logged] == [stage for stage in pipeline.STAGES if stage != "engine"]
@@ -110,6 +111,59 @@ def test_a_real_case_has_one_mask_by_all_three_ways(brats, tmp_path):
     print(f"of {first.size} voxels, {np.count_nonzero(first)} tumour: {differing} differ from NIfTI's (DICOM, MAP graph)")
     assert first.any()
     assert differing == [0, 0]
+
+
+@pytest.fixture(scope="module")
+def visits(self, tmp_path_factory):
+    """An input folder with current/, priors/ (a folder and a zip) and notes/."""
+    home = tmp_path_factory.mktemp("input")
+    options = phantom.PhantomOptions(seed=3, spacing_mm=(4, 4, 4), skull=False, visits=3, growth=1.5, tumour_ml=20)
+    for visit, place in zip(phantom.make(options), ("priors/first", "priors/second", "current"), strict=True):
+        phantom.write_dicom(visit, home / place)
+    shutil.make_archive(str(home / "priors" / "second"), "zip", home / "priors" / "second")
+    shutil.rmtree(home / "priors" / "second")
+    (home / "notes").mkdir()
+    (home / "notes" / "letter.txt").write_text("2023-05-02. Craniotomy and resection of a glioblastoma.")
+    return home
+
+
+class TestFollowUp:
+    """An input with earlier studies and notes, and why the study was ordered."""
+
+    def test_the_findings_are_those_of_the_pipeline(self, visits, tmp_path):
+        process = run_app("-i", visits, "-o", tmp_path / "graph", BRAINTUMOR_REASON="Follow-up")
+        assert process.returncode == 0, process.stderr
+        priors = (visits / "priors" / "first", visits / "priors" / "second.zip")
+        options = pipeline.RunOptions(priors=priors, notes=(visits / "notes",), reason="Follow-up")
+        expected = pipeline.run(visits / "current", tmp_path / "pipeline", options).folder
+        ours, theirs = (ReportFolder(folder / "report").latest().findings for folder in (tmp_path / "graph", expected))
+        assert ours == theirs
+        assert ours.request.reason == "Follow-up"
+        assert len(ours.comparison.trend) == 3
+        assert any("Craniotomy" in sentence.text for sentence in ours.context.sentences)
+
+    def test_what_lies_loose_among_the_priors_is_refused(self, app, capsys, tmp_path):
+        for folder in ("current", "priors"):
+            (tmp_path / "in" / folder).mkdir(parents=True)
+        (tmp_path / "in" / "priors" / "0001.dcm").write_bytes(b"")
+        status = app.main(["-i", str(tmp_path / "in"), "-o", str(tmp_path / "out")])
+        assert status == errors.InputNotFoundError.exit_code
+        assert "0001.dcm" in capsys.readouterr().err
+
+    def test_a_plain_study_may_hold_folders_of_any_name(self, app, tmp_path):
+        for folder in ("priors", "notes"):
+            (tmp_path / folder).mkdir()
+            (tmp_path / folder / "file").write_text("x")
+        places = app.Places(tmp_path, tmp_path / "out", None)
+        assert (places.study, places.priors, places.notes) == (tmp_path, (), ())
+
+    def test_options_win_over_variables(self, app, monkeypatch):
+        monkeypatch.setenv("BRAINTUMOR_REASON", "declared")
+        monkeypatch.setenv("BRAINTUMOR_ORDER", "http://declared")
+        declared = app.run_options(app.options([]))
+        assert (declared.reason, declared.orders) == ("declared", "http://declared")
+        chosen = app.options(["--reason", "said", "--order", "", "--prior", "a", "--prior", "b", "--notes", "c"])
+        assert app.run_options(chosen) == pipeline.RunOptions(reason="said", priors=(Path("a"), Path("b")), notes=(Path("c"),))
 
 
 class TestErrors:
@@ -146,7 +200,7 @@ class TestErrors:
             return "a study"
 
         monkeypatch.setattr(app.StudyReaderOperator, "run", stop)
-        monkeypatch.setattr(app, "load_engine", lambda name, folder: None)
+        monkeypatch.setattr(app, "loaded_engine", lambda options: None)
         assert app.main(["-i", str(nifti_study), "-o", str(tmp_path / "out")]) == app.STOPPED
         assert "nothing was written" in capsys.readouterr().err
 

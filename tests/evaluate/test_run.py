@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from braintumor.datasets.prepared import load_case
 from braintumor.domain import Author, Grid, MissingSequenceError, Segmentation, Sequence
 from braintumor.evaluate.model import limited
 from braintumor.evaluate.pictures import picture
+from braintumor.train.data import load_case
 from tests.cli.test_cli import call
 from tests.evaluate.volumes import SHAPE, case_folder, class_probabilities, save, tumour
 

@@ -7,12 +7,11 @@ import pytest
 pytest.importorskip("monai.deploy", reason="needs the extra 'map' (monai-deploy-app-sdk)")
 
 from braintumor import phantom
-from braintumor import preprocess as case_stage
 from braintumor import study as study_stage
 from braintumor.domain import OutputError
 from braintumor.preprocess import on_grid
-from braintumor.track import TrackOptions, VisitNotes
-from operators import StageOperator, TrackingOperator, connect
+from braintumor.track import TrackOptions, Visit, VisitNotes
+from operators import CasePreparationOperator, StageOperator, StudyReaderOperator, TrackingOperator, connect
 
 # isort: split
 from holoscan.conditions import CountCondition
@@ -30,46 +29,33 @@ def visits(tmp_path_factory):
     return made, (home / "dicom-0", home / "dicom-1"), nifti / "PRIOR_seg.nii.gz"
 
 
-class Study(StageOperator):
-    stage, output = "study", "study"
-
-    def run(self):
-        return self.fragment.study
-
-
-class Case(StageOperator):
-    stage, inputs, output = "case", ("study",), "case"
-
-    def run(self, study):
-        return case_stage.prepare(study)
-
-
 class Truth(StageOperator):
-    stage, inputs, output = "segment", ("case",), "segmentation"
+    stage, inputs, output = "segment", ("referral", "case"), "visit"
 
-    def run(self, case):
-        return on_grid(self.fragment.truth, case.grid)
+    def run(self, referral, case):
+        return Visit.of(referral.study, case, on_grid(self.fragment.truth, case.grid))
 
 
 class Graph(Application):
     def __init__(self, visits, out):
-        made, (self.prior, current), self.mask = visits
-        self.study, self.truth, self.out, self.timings = study_stage.read(current), made[1].truth, out, {}
+        made, (self.prior, self.current), self.mask = visits
+        self.truth, self.out, self.timings = made[1].truth, out, {}
         super().__init__(["graph"])
 
     def compose(self):
         shared = {"timings": self.timings}
         options = TrackOptions(notes=(VisitNotes(steroid_mg=0.0), VisitNotes(mask=self.mask)))
-        self.tracking = TrackingOperator(self, name="tracking", priors=[self.prior], out=self.out, options=options, **shared)
-        source = Study(self, CountCondition(self, 1), name="study", **shared)
-        connect(self, (source, Case(self, name="case", **shared), Truth(self, name="truth", **shared), self.tracking))
+        self.tracking = TrackingOperator(self, name="tracking", priors=[self.prior], out=self.out, comparison=options, **shared)
+        source = StudyReaderOperator(self, CountCondition(self, 1), name="study", source=self.current, **shared)
+        case = CasePreparationOperator(self, name="case", **shared)
+        connect(self, (source, case, Truth(self, name="truth", **shared), self.tracking))
 
 
 def test_the_visit_of_the_line_is_compared_with_its_prior(visits, tmp_path):
     graph = Graph(visits, tmp_path / "out")
     graph.run()
     results = graph.tracking.results
-    assert [visit["study_uid"] for visit in results.manifest["visits"]][-1] == graph.study.uid
+    assert [visit["study_uid"] for visit in results.manifest["visits"]][-1] == study_stage.read(graph.current).uid
     change = results.manifest["changes"][0]["regions"]["WT"]
     assert change["words"] == "grown"
     assert change["ml"]["value"] == pytest.approx(10, rel=0.1)

@@ -21,7 +21,7 @@ SMALLEST = NetworkConfig(channels=(16, 32))
 @pytest.fixture(scope="module")
 def quantised(tmp_path_factory):
     pytest.importorskip("nncf")
-    from braintumor.segment.engines.quantise import quantize
+    from braintumor.segment.quantise import quantize
 
     folder = own_model(tmp_path_factory.mktemp("model"), SMALLEST)
     path = quantize(folder, [case_of_noise(seed=seed) for seed in range(2)], per_case=2)
@@ -52,7 +52,7 @@ def test_auto_never_takes_int8(quantised):
 
 def test_quantising_needs_slices(tmp_path):
     pytest.importorskip("nncf")
-    from braintumor.segment.engines.quantise import quantize
+    from braintumor.segment.quantise import quantize
 
     with pytest.raises(InputNotFoundError, match="no slices"):
         quantize(own_model(tmp_path), [])

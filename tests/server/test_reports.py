@@ -1,5 +1,6 @@
 """Reports through the server: drafted with the prior, edited by name, signed, archived, amended; nothing is lost."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -7,7 +8,9 @@ import pydicom
 import pytest
 
 from braintumor import phantom
-from braintumor.server.reports import Signing
+from braintumor.domain import ABHA
+from braintumor.fhir import BASE_SYSTEM
+from braintumor.server.reports import About, Signing
 from braintumor.signing import verify
 from deploy.dev.fhir_server import FhirServer, missing
 from tests.server.served import facts_of, running
@@ -25,11 +28,17 @@ def server(tmp_path_factory):
     key = base / "key.p12"
     key.write_bytes(make_test_identity("Dr A. Rao").p12(PASSPHRASE))
     key.chmod(0o600)
+    for path in (base / "studies" / "visit-1").rglob("*.dcm"):
+        dataset = pydicom.dcmread(path)
+        dataset.AccessionNumber = "ACC-1"
+        dataset.save_as(path)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BRAINTUMOR_NOTES", str(base / "notes"))
         patch.setenv("BRAINTUMOR_SIGNING_KEY", str(key))
         patch.setenv("BRAINTUMOR_KEY_PASSPHRASE", PASSPHRASE.decode())
         for made in running(base / "studies", base / "state", facts_of(base / "studies" / "visit-1")[0]):
             made.url = f"/api/studies/{made.study}/report"
+            made.notes, made.patient = base / "notes", str(dataset.PatientID)
             yield made
 
 
@@ -146,6 +155,47 @@ def test_wrong_requests_are_answered_in_words(server, path, body, status):
     answer = send(f"{server.url}{path}", **({"json": body} if body is not None else {}))
     assert answer.status_code == status
     assert answer.headers["content-type"].startswith("application/problem+json")
+
+
+def test_a_report_knows_the_patients_notes_and_the_studys_order(server, monkeypatch):
+    reason = missing()
+    if reason:
+        pytest.skip(reason)
+    make(server)
+    for patient in ("somebody else", server.patient):
+        (server.notes / patient).mkdir(parents=True)
+        (server.notes / patient / "letter.txt").write_text(f"2023-05-02. Craniotomy and resection of a glioma ({patient}).")
+    assert server.client.get(server.url).json()["fresh"] is False
+    reports = server.client.app.state.workspace.reports
+    numbers = [
+        {"system": f"{BASE_SYSTEM}/sid/patient-id", "value": server.patient},
+        {"system": ABHA, "value": "12-3456-7890-1234"},
+    ]
+    with FhirServer() as fhir:
+        patient = httpx.post(f"{fhir.url}/Patient", json={"resourceType": "Patient", "identifier": numbers}).json()
+        order = {"resourceType": "ServiceRequest", "status": "active", "intent": "order", "identifier": [{"value": "ACC-1"}]}
+        order |= {"subject": {"reference": f"Patient/{patient['id']}"}, "reasonCode": [{"text": "Glioma, follow-up"}]}
+        httpx.post(f"{fhir.url}/ServiceRequest", json=order).raise_for_status()
+        monkeypatch.setattr(reports, "_about", replace(reports._about, orders=fhir.url))
+        assert make(server)["fresh"] is True
+    made = reports.folder(server.study).latest()
+    assert made.findings.request.reason == "Glioma, follow-up"
+    assert [one.value for one in made.identifiers] == ["12-3456-7890-1234"]
+    assert made.findings.comparison is not None
+    quoted = [sentence.text for sentence in made.findings.context.sentences]
+    assert any(server.patient in text for text in quoted)
+    assert not any("somebody else" in text for text in quoted)
+
+
+@pytest.mark.parametrize("patient", ["", ".", "..", "../P1", "/etc", "P1/", "P\0"])
+def test_a_patient_id_that_is_no_name_of_a_folder_has_no_notes(tmp_path, patient):
+    (tmp_path / "notes" / "P1").mkdir(parents=True)
+    for folder in (tmp_path, tmp_path / "notes", tmp_path / "notes" / "P1"):
+        (folder / "letter.txt").write_text("Glioma.")
+    about = About(notes=tmp_path / "notes")
+    assert [path.parent.name for path in about.notes_of("P1")] == ["P1"]
+    assert about.notes_of(patient) == ()
+    assert about.fingerprint(patient) == ""
 
 
 def test_without_a_key_nothing_is_called_final(server, monkeypatch):

@@ -3,9 +3,16 @@
 import numpy as np
 import pytest
 
-from braintumor.datasets.prepared import load_case
 from braintumor.domain import Author, Case, Grid, Segmentation, Sequence
-from braintumor.train.data import FRAME, SLICE_SET_ORDER, BalancedSampler, Slices, from_case, from_slice_files
+from braintumor.train.data import (
+    FRAME,
+    SLICE_SET_ORDER,
+    BalancedSampler,
+    Slices,
+    from_case,
+    from_slice_files,
+    load_case,
+)
 
 
 def a_case(shape=(70, 90, 6)):

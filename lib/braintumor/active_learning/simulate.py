@@ -222,9 +222,9 @@ def prepare_cases(cases: Sequence[tuple[str, str, Path]], folder: Path, say: Say
     Parameters
     ----------
     cases
-        Name, patient and folder (`braintumor.datasets.prepared.load_case`) of each.
+        Name, patient and folder (`braintumor.train.data.load_case`) of each.
     """
-    from braintumor.datasets.prepared import load_case
+    from braintumor.train.data import load_case
 
     made = []
     for name, patient, place in cases:

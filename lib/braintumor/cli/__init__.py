@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -23,22 +21,44 @@ INTERRUPTED = 130
 """What Typer makes of a KeyboardInterrupt: 128 + SIGINT, as shells do."""
 
 COMMANDS = {
-    "run": "run",
-    "inspect": "inspect",
-    "phantom": "make",
-    "to-dicom": "make",
-    "serve": "serve",
-    "viewer": "viewer",
-    "train": "train",
-    "evaluate": "evaluate",
-    "track": "track",
-    "report": "report",
-    "model": "model",
-    "node": "node",
-    "deidentify": "deidentify",
-    "package": "package",
+    "run": ("run", "Segment and measure one study, and write every result."),
+    "inspect": (
+        "inspect",
+        "Show which series are there, which would be used as T1, T1ce, T2 and FLAIR, and why. Writes nothing.",
+    ),
+    "phantom": (
+        "make",
+        "Make a synthetic study with a known tumour: real anatomy (MNI152), four sequences, true volumes printed.",
+    ),
+    "to-dicom": (
+        "make",
+        "Turn a NIfTI case into a DICOM MR study, one series per sequence, voxel values kept where they are integers.",
+    ),
+    "serve": ("serve", "Serve the viewer and MONAI Label's API for a folder or archive."),
+    "viewer": ("viewer", "Get the OHIF viewer that the server shows."),
+    "train": ("train", "Train the network on everybody, or measure the recipe by cross-validation."),
+    "evaluate": (
+        "evaluate",
+        "Compare masks with an expert's: metrics with confidence intervals, calibration, worst cases, one HTML report.",
+    ),
+    "track": (
+        "track",
+        "Compare a study with earlier ones: change in mL, lesions followed, RANO 2.0 category as a measurement aid.",
+    ),
+    "report": (
+        "report",
+        "Read, edit, approve, sign, check and send the report of a run. `braintumor run` writes its first version.",
+    ),
+    "model": ("model", "Look into a model folder, calibrate it."),
+    "node": ("node", "Receive studies from a PACS, segment them, send the results back; nothing acknowledged is lost."),
+    "deidentify": (
+        "deidentify",
+        "De-identify DICOM studies for research: PS3.15 Basic Profile, shifted dates, no face, no burnt-in text.",
+    ),
+    "package": ("package", "Build the MAP image with docker, podman or buildah; --help shows the options."),
 }
-"""Command -> the module below `braintumor.cli` that has it, as a function or a Typer of its own."""
+"""Command -> the module below `braintumor.cli` that has it, as a function or a Typer of its own, and the first sentences of its
+help, which the list of commands shows without loading the module."""
 
 
 class _Commands(TyperGroup):
@@ -68,9 +88,10 @@ class _Commands(TyperGroup):
     def get_command(self, _context: Any, name: str) -> Any:
         if name not in COMMANDS:
             return None
+        place, summary = COMMANDS[name]
         if self._listing:
-            return TyperCommand(name, help=_described(name), rich_markup_mode="rich")
-        module = import_module(f"braintumor.cli.{COMMANDS[name]}")
+            return TyperCommand(name, help=summary, rich_markup_mode="rich")
+        module = import_module(f"braintumor.cli.{place}")
         if isinstance(getattr(module, "app", None), typer.Typer):
             group = get_command(module.app)
             group.name = name
@@ -79,19 +100,6 @@ class _Commands(TyperGroup):
         settings, epilog = getattr(module, "CONTEXT", None), getattr(module, "EPILOG", None)
         one.command(name, epilog=epilog, context_settings=settings)(getattr(module, name.replace("-", "_")))
         return get_command(one)
-
-
-def _described(name: str) -> str:
-    """What a command's own module says of it, read without running the module."""
-    source = Path(__file__).with_name(f"{COMMANDS[name]}.py").read_text("utf-8")
-    function = name.replace("-", "_")
-    for part in ast.parse(source).body:
-        match part:
-            case ast.FunctionDef(name=found) if found == function:
-                return ast.get_docstring(part) or ""
-            case ast.Assign(targets=[ast.Name(id="app")], value=ast.Call(keywords=options)):
-                return str(next(ast.literal_eval(option.value) for option in options if option.arg == "help"))
-    return ""
 
 
 app = typer.Typer(

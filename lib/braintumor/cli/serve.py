@@ -26,6 +26,12 @@ def serve(
     engine: Annotated[str, typer.Option(help="Inference engine, see `braintumor run --help`.")] = "auto",
     replay: Annotated[Path | None, typer.Option(help="Folder of old training cases to go through again.")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps of one retraining.")] = 200,
+    notes: Annotated[
+        Path | None, typer.Option(help="Folder of notes for reports, with a folder for each patient, named by Patient ID.")
+    ] = None,
+    order: Annotated[
+        str | None, typer.Option(metavar="URL", help="FHIR server to ask why a study was ordered, by its accession number.")
+    ] = None,
     signing_key: Annotated[
         Path | None,
         typer.Option(
@@ -48,6 +54,7 @@ def serve(
     except ImportError as error:
         raise NotInstalledError("The server is not installed", remedy="Install braintumor[server]") from error
     values = {"state": state, "model": model, "engine": engine, "replay": replay, "steps": steps, "signing_key": signing_key}
+    values |= {"notes": notes, "order": order}
     settings.MONAI_LABEL_APP_DIR = str(Path(server.__file__).parent)
     settings.MONAI_LABEL_STUDIES = studies if is_url(studies) else str(_folder(studies))
     settings.MONAI_LABEL_APP_CONF = {key: str(value) for key, value in values.items() if value is not None}

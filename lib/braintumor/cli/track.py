@@ -54,7 +54,8 @@ def track(
 
     [dim]braintumor phantom -o visits/ --visits 2 --spacing 4 && braintumor track visits/visit-2 visits/visit-1 -o timeline/[/]
     """
-    from braintumor.track import Clinical, Criteria, Event, Measure, TrackOptions, VisitNotes, run
+    from braintumor import pipeline
+    from braintumor.track import Clinical, Criteria, Event, Measure, TrackOptions, VisitNotes
 
     count = len(sources)
     masks, days = _per_visit(mask, count, "--mask"), _per_visit(day, count, "--date")
@@ -79,7 +80,11 @@ def track(
     )
     events = tuple(Event(_date(e.partition(":")[0], "--event") or date.min, e.partition(":")[2]) for e in event or ())
     options = TrackOptions(criteria, notes, events, previous, force, engine)
-    results = run(list(sources), output, options, lambda step, share: console.err.print(f"{share:4.0%} {step}", soft_wrap=True))
+
+    def progress(step: str, share: float) -> None:
+        console.err.print(f"{share:4.0%} {step}", soft_wrap=True)
+
+    results = pipeline.track(sources, output, options, progress)
     if as_json:
         typer.echo(json.dumps(results.manifest, indent=2))
     else:

@@ -35,7 +35,7 @@ def judge(folder: Path, engine: AnyEngine, *, tta: bool = False, sequences: tupl
     MissingSequenceError
         If the case has none of `sequences`.
     """
-    from braintumor.datasets.prepared import load_case
+    from braintumor.train.data import load_case
 
     case, truth = load_case(folder)
     seen = limited(case, sequences) if sequences else case

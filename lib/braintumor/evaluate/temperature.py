@@ -105,7 +105,7 @@ def sample(case: Case, truth: Segmentation, engine: AnyEngine, seed: int) -> Vox
 
 
 def _collected(places: Mapping[str, Path], engine: AnyEngine, progress: Progress) -> list[Voxels]:
-    from braintumor.datasets.prepared import load_case
+    from braintumor.train.data import load_case
 
     collected = []
     for n, (name, folder) in enumerate(places.items()):

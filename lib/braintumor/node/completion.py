@@ -1,14 +1,14 @@
-"""When a study is complete: quiet for long enough, as many instances as agreed, or its sender said so."""
+"""Which series of a study count, and when it is complete: quiet long enough, as many instances as agreed, or its sender said."""
 
 from __future__ import annotations
 
+import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
-from braintumor.node.ledger import Ledger
-from braintumor.node.rules import used_series
-from braintumor.node.settings import NodeSettings
+from braintumor.node.ledger import Ledger, SeriesFacts
+from braintumor.node.settings import NodeSettings, Rule
 from braintumor.node.states import StudyState
 
 
@@ -70,3 +70,19 @@ class Completion:
             self._last.pop(pseudonym, None)
             self._signalled.discard(pseudonym)
         return True
+
+
+def used_series(series: Iterable[SeriesFacts], rules: Sequence[Rule]) -> list[SeriesFacts]:
+    """The series whose first fitting rule says ``process``; one that no rule fits is ignored."""
+    return [one for one in series if _action(one, rules) == "process"]
+
+
+def _action(series: SeriesFacts, rules: Sequence[Rule]) -> str:
+    for rule in rules:
+        if (
+            rule.modality in ("", series.modality)
+            and rule.calling in ("", series.calling)
+            and re.search(rule.description, series.description, re.IGNORECASE)
+        ):
+            return rule.action
+    return "ignore"

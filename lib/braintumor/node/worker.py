@@ -21,10 +21,10 @@ from braintumor.domain import (
     OutputError,
     WeightsError,
 )
+from braintumor.node.completion import used_series
 from braintumor.node.ledger import Ledger, SeriesFacts
 from braintumor.node.patience import patiently
 from braintumor.node.processors import Processor, processor, without_uids
-from braintumor.node.rules import used_series
 from braintumor.node.schema import DatabaseDownError
 from braintumor.node.settings import NodeSettings
 from braintumor.node.spool import Spool

@@ -201,7 +201,7 @@ def load_int8(folder: Path, model: Model) -> tuple[bytes, bytes]:
     return contents[0], contents[1]
 
 
-_REMEDY_INT8 = "Make it again with braintumor.segment.engines.quantise.quantize, or use --engine openvino"
+_REMEDY_INT8 = "Make it again with braintumor.segment.quantise.quantize, or use --engine openvino"
 
 
 def save_int8(folder: Path, model: Model, xml: bytes, binary: bytes, facts: dict[str, Any]) -> Path:

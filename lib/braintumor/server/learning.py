@@ -19,7 +19,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from braintumor.active_learning import (
     Candidate,
@@ -34,13 +34,14 @@ from braintumor.active_learning import (
     score,
     write_job,
 )
+from braintumor.active_learning.registry import Registry
 from braintumor.archive import StudyEntry
 from braintumor.domain import BusyError, NoLabelsError, Region, SubmissionError, UnknownJobError, write_json
 from braintumor.measure.change import change
-from braintumor.server.jobs import Progress, Urgency
-
-if TYPE_CHECKING:
-    from braintumor.server.workspace import Workspace
+from braintumor.server.jobs import Jobs, Progress, Urgency
+from braintumor.server.labels import Labels
+from braintumor.server.masks import Masks
+from braintumor.server.studies import Studies
 
 STRATEGIES: Mapping[str, str] = {
     "entropy": "Most unsure: the model is least sure of this tumour and its edge",
@@ -66,10 +67,26 @@ class Learning:
     ----------
     folder
         One folder a retraining, named by its start, so that the latest is the last.
+    replay
+        Folder of old training cases that retraining goes through again, against forgetting; None for none.
+    steps
+        Steps of one retraining, unless another number is asked for.
     """
 
-    def __init__(self, work: Workspace, folder: Path) -> None:
-        self._work, self._folder = work, folder
+    def __init__(
+        self,
+        studies: Studies,
+        masks: Masks,
+        labels: Labels,
+        registry: Registry,
+        jobs: Jobs,
+        folder: Path,
+        *,
+        replay: Path | None = None,
+        steps: int = 200,
+    ) -> None:
+        self._studies, self._masks, self._labels, self._registry, self._jobs = studies, masks, labels, registry, jobs
+        self._folder, self._replay, self._steps = folder, replay, steps
         self._scored = folder / "scores"
         self._scored.mkdir(parents=True, exist_ok=True)
         self._process: subprocess.Popen[bytes] | None = None
@@ -87,8 +104,8 @@ class Learning:
         """
         if strategy not in STRATEGIES:
             raise SubmissionError("There is no such strategy", remedy=f"Choose one of {', '.join(STRATEGIES)}")
-        entries = [entry for entry in self._work.store.studies() if entry.uid not in exclude]
-        labelled = {entry.uid: self._work.labels.human(entry) for entry in entries}
+        entries = [entry for entry in self._studies.store.studies() if entry.uid not in exclude]
+        labelled = {entry.uid: self._labels.human(entry) for entry in entries}
         review = strategy == "disagreement"
         wanted = [entry for entry in entries if (labelled[entry.uid] is not None) == review]
         candidates = [Candidate(e.uid, self._reviewed(e) if review else self._scores(e)) for e in wanted]
@@ -100,18 +117,18 @@ class Learning:
 
     def score_all(self) -> int:
         """Queue every unlabelled study that the served model has not seen; returns how many."""
-        missing = [e for e in self._work.store.studies() if self._scores(e) is None and self._work.labels.human(e) is None]
+        missing = [e for e in self._studies.store.studies() if self._scores(e) is None and self._labels.human(e) is None]
         self._score_missing(missing, ())
         return len(missing)
 
     def agreement(self) -> dict[str, Any]:
         """Dice of the served model's masks to the submitted labels, for the studies where both are known."""
         found = {}
-        for entry in self._work.store.studies():
-            version, record = self._work.labels.human(entry), self._work.masks.known(entry)
+        for entry in self._studies.store.studies():
+            version, record = self._labels.human(entry), self._masks.known(entry)
             if version is None or record is None:
                 continue
-            label, _ = self._work.labels.mask(entry.uid, version.referenced_series_uid, version.uid)
+            label, _ = self._labels.mask(entry.uid, version.referenced_series_uid, version.uid)
             found[entry.uid] = change(record.on(version.referenced_series_uid), label).as_dict()["dice"]
         means = {}
         for region in Region:
@@ -135,16 +152,16 @@ class Learning:
             sources = self._sources()
             if not sources:
                 raise NoLabelsError("There are no submitted labels to train on", remedy="Submit a corrected label first")
-            settings = self._work.settings
+            steps = steps or self._steps
             folder = self._folder / f"{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
             job = Job(
-                registry=str(self._work.registry.folder.resolve()),
+                registry=str(self._registry.folder.resolve()),
                 sources=sources,
                 division=str((self._folder / "division.json").resolve()),
-                shipped=str(self._work.registry.shipped.resolve()),
-                replay=str(settings.replay.resolve()) if settings.replay else "",
+                shipped=str(self._registry.shipped.resolve()),
+                replay=str(self._replay.resolve()) if self._replay else "",
                 cache=str((self._folder / "examples").resolve()),
-                train={"steps": steps or settings.steps, **_shorter(steps or settings.steps)},
+                train={"steps": steps, **_shorter(steps)},
             )
             write_job(folder, job)
             self._start(folder)
@@ -189,49 +206,49 @@ class Learning:
 
     def _scores(self, entry: StudyEntry) -> Scores | None:
         """What the served model's uncertainty of the study is, as far as it was computed."""
-        entropy = self._work.masks.entropy(entry)
+        entropy = self._masks.entropy(entry)
         if entropy is None:
             return None
-        path = self._scored / f"{self._work.masks.key(entry)}.json"
+        path = self._scored / f"{self._masks.key(entry)}.json"
         further = Scores.from_dict(json.loads(path.read_text())) if path.exists() else Scores()
         return replace(further, entropy=entropy)
 
     def _reviewed(self, entry: StudyEntry) -> Scores | None:
         """How far the newest label is from what the served model says."""
-        version, record = self._work.labels.human(entry), self._work.masks.known(entry)
+        version, record = self._labels.human(entry), self._masks.known(entry)
         if version is None or record is None:
             return None
-        label, _ = self._work.labels.mask(entry.uid, version.referenced_series_uid, version.uid)
+        label, _ = self._labels.mask(entry.uid, version.referenced_series_uid, version.uid)
         return Scores(disagreement=disagreement(record.on(version.referenced_series_uid).mask, label.mask))
 
     def _score_missing(self, entries: Sequence[StudyEntry], methods: tuple[str, ...]) -> None:
         for entry in entries:
             scores = self._scores(entry)
             if scores is None:
-                self._work.masks.segment(entry.uid, Urgency.BACKGROUND)
+                self._masks.segment(entry.uid, Urgency.BACKGROUND)
             if methods and (scores is None or any(getattr(scores, method) in (None, ()) for method in methods)):
                 work = partial(self._compute, entry, methods)
-                key = f"score {self._work.masks.key(entry)} {methods}"
-                self._work.jobs.submit("score", entry.uid, work, key=key, urgency=Urgency.BACKGROUND)
+                key = f"score {self._masks.key(entry)} {methods}"
+                self._jobs.submit("score", entry.uid, work, key=key, urgency=Urgency.BACKGROUND)
 
     def _compute(self, entry: StudyEntry, methods: tuple[str, ...], report: Progress) -> None:
-        case = self._work.studies.prepared(entry.uid, report).case
+        case = self._studies.prepared(entry.uid, report).case
         before = self._scores(entry) or Scores()
-        found = score(case, self._work.masks.engine(), methods, check=lambda: report("score", 0.5))
+        found = score(case, self._masks.engine(), methods, check=lambda: report("score", 0.5))
         computed = {method: getattr(found, method) for method in methods}
-        write_json(self._scored / f"{self._work.masks.key(entry)}.json", replace(before, **computed).as_dict())
+        write_json(self._scored / f"{self._masks.key(entry)}.json", replace(before, **computed).as_dict())
 
     def _sources(self) -> tuple[Source, ...]:
         found = []
-        for entry in self._work.store.studies():
-            version = self._work.labels.human(entry)
+        for entry in self._studies.store.studies():
+            version = self._labels.human(entry)
             if version is not None:
                 found.append(
                     Source(
                         name=entry.uid,
                         patient=self._pseudonym(entry),
-                        study=str(self._work.store.fetch(entry.uid).resolve()),
-                        label=str(self._work.store.label_file(version).resolve()),
+                        study=str(self._studies.store.fetch(entry.uid).resolve()),
+                        label=str(self._studies.store.label_file(version).resolve()),
                         series=version.referenced_series_uid,
                     )
                 )

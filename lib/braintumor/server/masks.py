@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from braintumor import measure as measure_stage
+from braintumor import pipeline
 from braintumor.active_learning.registry import Registry, Version
 from braintumor.active_learning.scores import around
 from braintumor.archive import StudyEntry
@@ -35,6 +35,7 @@ from braintumor.preprocess import on_grid
 from braintumor.segment import AnyEngine, Probabilities, decide, load_engine, probabilities
 from braintumor.server.jobs import Job, Jobs, Progress, Urgency
 from braintumor.server.studies import Prepared, Studies, to_bytes
+from braintumor.track import Visit
 
 REMEMBERED = 2
 """Segmentations whose probabilities stay in memory, for clicks."""
@@ -53,7 +54,7 @@ class Record:
     measurements
         As `braintumor.measure.table.as_dict` gives them.
     flags
-        Of study, case and segmentation, each once.
+        Of study, case, segmentation and measurements, as the report would gather them.
     entropy
         Mean uncertainty in and around the tumour, 0..1: the score for active learning.
     """
@@ -175,20 +176,16 @@ class Masks:
         found = probabilities(prepared.case, engine, progress=lambda share: report("segment", share))
         segmentation = decide(prepared.case, found, engine)
         report("measure", 0.0)
-        measured = measure_stage.measure(segmentation, prepared.case.brain, case_id=prepared.case.case_id)
-        flags = {
-            (flag.code, flag.message): flag
-            for part in (prepared.study.flags, prepared.case.flags, segmentation.flags, measured.flags)
-            for flag in part
-        }
+        visit = Visit.of(prepared.study, prepared.case, segmentation)
+        measurements = pipeline.measured(visit)
         record = Record(
             segmentation=segmentation,
             grids={series.uid: series.image.grid for series in prepared.study.series.values()},
             transforms={
                 series.uid: prepared.case.alignment[sequence].transform for sequence, series in prepared.study.series.items()
             },
-            measurements=as_dict(measured),
-            flags=tuple(flags.values()),
+            measurements=as_dict(measurements),
+            flags=pipeline.found(visit, measurements, pipeline.Referral(prepared.study)).flags,
             entropy=doubt(segmentation, prepared.case.brain),
         )
         self._hold(key, found)

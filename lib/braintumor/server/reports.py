@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,10 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from braintumor import measure as measure_stage
+from braintumor import pipeline
 from braintumor import report as report_stage
 from braintumor.domain import (
     Findings,
+    Identifier,
     InputNotFoundError,
     Measurements,
     NewerVersionError,
@@ -23,12 +25,13 @@ from braintumor.domain import (
 )
 from braintumor.export.common import ResultContext
 from braintumor.export.reporting import Sources, encapsulated, write_final, write_report
+from braintumor.notes.finding import SUFFIXES
 from braintumor.report import editing
 from braintumor.report.versions import ReportFolder
 from braintumor.server.jobs import Job, Jobs, Progress
 from braintumor.server.studies import Studies
 from braintumor.server.tracking import Tracking
-from braintumor.track import Visit, comparison
+from braintumor.track import Visit
 
 if TYPE_CHECKING:
     from braintumor.signing import Signer
@@ -66,18 +69,55 @@ class Signing:
         return from_pkcs12(self.key, read_passphrase(variable=variable, file=self.passphrase_file))
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """Where the server finds what images do not say of a patient.
+
+    Attributes
+    ----------
+    notes
+        Folder with a folder of notes for each patient, named by Patient ID; None for no notes.
+    orders
+        FHIR server that is asked for a study's order, by its accession number; '' for none.
+    """
+
+    notes: Path | None = None
+    orders: str = ""
+
+    def notes_of(self, patient_id: str) -> tuple[Path, ...]:
+        """The patient's notes; none for an ID that is no plain name of a folder."""
+        if self.notes is None or Path(patient_id).name != patient_id or patient_id in ("", "..") or "\0" in patient_id:
+            return ()
+        found = (self.notes / patient_id).rglob("*")
+        return tuple(sorted(path for path in found if path.suffix.lower() in SUFFIXES and path.is_file()))
+
+    def fingerprint(self, patient_id: str) -> str:
+        """Changes when the patient's notes do; '' without notes."""
+        found = self.notes_of(patient_id)
+        facts = "\n".join(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in found)
+        return hashlib.sha256(facts.encode()).hexdigest()[:32] if found else ""
+
+
 class Reports:
     """The reports of the archive's studies."""
 
     def __init__(
-        self, studies: Studies, tracking: Tracking, jobs: Jobs, state: Path, signing: Signing = Signing(), fhir: str = ""
+        self,
+        studies: Studies,
+        tracking: Tracking,
+        jobs: Jobs,
+        state: Path,
+        signing: Signing = Signing(),
+        fhir: str = "",
+        about: About = About(),
     ) -> None:
-        self._studies, self._tracking, self._jobs, self._signing, self.fhir = studies, tracking, jobs, signing, fhir
+        self._studies, self._tracking, self._jobs = studies, tracking, jobs
+        self._signing, self.fhir, self._about = signing, fhir, about
         self._state = state / "reports"
         self._state.mkdir(parents=True, exist_ok=True)
 
     def make(self, study_uid: str) -> Job:
-        """A job that writes the report of a study from its newest mask, and from its priors where the archive has some.
+        """A job that writes the report of a study from its newest mask, and from priors, notes and order where there are some.
 
         A report whose facts are still the same stays as it is, with every edit. One whose mask or images changed gets a new
         draft from the new facts; the versions before stay.
@@ -202,36 +242,37 @@ class Reports:
     def is_fresh(self, study_uid: str) -> bool:
         """Whether the report's facts are of the images and the mask as they are now."""
         path = self._folder(self._studies.store.study(study_uid).uid) / "source.txt"
-        return path.exists() and path.read_text() == self._tracking.sources(study_uid)
+        return path.exists() and path.read_text() == self._source(study_uid)
+
+    def _source(self, study_uid: str) -> str:
+        """Names the images, masks and notes that a report would go by now."""
+        notes = self._about.fingerprint(self._studies.store.study(study_uid).patient_id)
+        return " ".join(filter(None, (self._tracking.sources(study_uid), notes)))
 
     def _make(self, study_uid: str, progress: Progress) -> Mapping[str, Any]:
-        source = self._tracking.sources(study_uid)
+        source = self._source(study_uid)
         if self.is_fresh(study_uid):
             return {"version": self.folder(study_uid).latest().version, "new": False}
         timeline = self._tracking.timeline(study_uid, progress)
         visit = timeline.visits[-1] if timeline else self._tracking.visit(study_uid, progress)
         progress("measure", 0.0)
-        measured = measure_stage.measure(visit.segmentation, visit.case.brain, case_id=visit.case.case_id)
-        found = report_stage.find(
-            visit.study,
-            visit.case,
-            visit.segmentation,
-            measured,
-            comparison=comparison(timeline) if timeline else None,
-            flags=timeline.flags if timeline else (),
-        )
+        measured = pipeline.measured(visit)
+        progress("findings", 0.0)
+        notes = self._about.notes_of(visit.study.patient.patient_id)
+        referral = pipeline.with_order(pipeline.Referral(visit.study, notes=notes), self._about.orders)
+        found = pipeline.found(visit, measured, referral, timeline)
         progress("report", 0.0)
-        made = self._keep(visit, _sources(visit, found, measured))
+        made = self._keep(visit, _sources(visit, found, measured), referral.identifiers)
         (self._folder(study_uid) / "source.txt").write_text(source)
         return {"version": made.version, "new": True}
 
-    def _keep(self, visit: Visit, sources: Sources) -> Report:
+    def _keep(self, visit: Visit, sources: Sources, identifiers: Sequence[Identifier]) -> Report:
         """The first version in a folder of its own, or the next one of a report that there is."""
         folder = self._folder(visit.study.uid)
         aside = self._state / f".{visit.study.uid}"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir()
-        write_report(sources, report_stage.LANGUAGES, (), aside)
+        write_report(sources, report_stage.LANGUAGES, identifiers, aside)
         fresh = ReportFolder(aside / "report")
         existing = ReportFolder(folder)
         if not existing.versions():

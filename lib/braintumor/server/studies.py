@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from braintumor import preprocess as case_stage
+from braintumor import pipeline
 from braintumor import study as study_stage
 from braintumor.archive import SeriesEntry, StudyEntry, StudyStore
 from braintumor.domain import (
@@ -131,8 +131,7 @@ class Studies:
                 say("study", 0.0)
                 study = self._read(entry)
                 say("case", 0.0)
-                case = case_stage.prepare(study, progress=lambda _step, share: say("case", share))
-                known = Prepared(study, case)
+                known = Prepared(study, pipeline.prepared(study, progress=say))
                 self._keep(entry.fingerprint, known)
                 path = self._facts / f"{entry.fingerprint}.json"
                 if not path.exists():

@@ -18,9 +18,8 @@ from braintumor.server.jobs import Job, Jobs, Progress
 from braintumor.server.labels import Labels
 from braintumor.server.masks import Masks
 from braintumor.server.studies import Studies
-from braintumor.track import Clinical, Criteria, Event, Timeline, Visit
+from braintumor.track import TIMELINE, Clinical, Criteria, Event, Timeline, Visit
 from braintumor.track.dicom import make_objects
-from braintumor.track.stage import TIMELINE
 
 PICTURES: Mapping[str, str] = {"trend.svg": "image/svg+xml", "change-overlay.png": "image/png"}
 """Files of a comparison that are shown, with their media types."""

@@ -15,7 +15,7 @@ from braintumor.server.jobs import Jobs
 from braintumor.server.labels import Labels
 from braintumor.server.learning import Learning
 from braintumor.server.masks import Masks
-from braintumor.server.reports import Reports, Signing
+from braintumor.server.reports import About, Reports, Signing
 from braintumor.server.studies import Studies
 from braintumor.server.tracking import Tracking
 
@@ -47,6 +47,9 @@ class Settings:
         ``BRAINTUMOR_KEY_PASSPHRASE``) and the place that signatures name (``signing_place``).
     fhir
         FHIR R4 server that final reports are sent to on request; '' for none. Its token: ``BRAINTUMOR_FHIR_TOKEN``.
+    about
+        Folder with the patients' notes (``notes``), a folder for each Patient ID, and FHIR server that is asked why a study was
+        ordered (``order``).
     """
 
     studies: str
@@ -59,6 +62,7 @@ class Settings:
     password: str = ""
     signing: Signing = field(default_factory=Signing)
     fhir: str = ""
+    about: About = field(default_factory=About)
 
     @classmethod
     def of(cls, studies: str, conf: Mapping[str, str]) -> Settings:
@@ -78,6 +82,7 @@ class Settings:
             user=value("dicomweb_user") or os.environ.get("MONAI_LABEL_DICOMWEB_USERNAME", ""),
             signing=Signing(_path(value("signing_key")), _path(value("signing_passphrase_file")), value("signing_place")),
             fhir=value("fhir"),
+            about=About(_path(value("notes")), value("order")),
             password=value("dicomweb_password") or os.environ.get("MONAI_LABEL_DICOMWEB_PASSWORD", ""),
         )
 
@@ -112,8 +117,19 @@ class Workspace:
         self.masks = Masks(self.studies, self.registry, self.jobs, settings.state, settings.engine)
         self.labels = Labels(self.studies, self.masks, settings.state)
         self.tracking = Tracking(self.studies, self.masks, self.labels, self.jobs, settings.state)
-        self.reports = Reports(self.studies, self.tracking, self.jobs, settings.state, settings.signing, settings.fhir)
-        self.learning = Learning(self, settings.state / "training")
+        self.reports = Reports(
+            self.studies, self.tracking, self.jobs, settings.state, settings.signing, settings.fhir, settings.about
+        )
+        self.learning = Learning(
+            self.studies,
+            self.masks,
+            self.labels,
+            self.registry,
+            self.jobs,
+            settings.state / "training",
+            replay=settings.replay,
+            steps=settings.steps,
+        )
 
     def close(self) -> None:
         """Stop what runs; whatever was confirmed stays, and an unfinished training is taken up at the next start."""

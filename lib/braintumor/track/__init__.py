@@ -3,12 +3,13 @@
 from braintumor.track.facts import comparison
 from braintumor.track.rano import Assessment, Category, Clinical, Criteria, Measure, assess
 from braintumor.track.register import Scan, align_visits
-from braintumor.track.stage import TrackOptions, VisitNotes, run, write
+from braintumor.track.stage import TIMELINE, TrackOptions, VisitNotes, drawn, refuse_early, write
 from braintumor.track.table import as_dict, known_uids
 from braintumor.track.timeline import Event, Timeline, build, compare
 from braintumor.track.visits import Visit, check_different, check_patients
 
 __all__ = [
+    "TIMELINE",
     "Assessment",
     "Category",
     "Clinical",
@@ -28,7 +29,8 @@ __all__ = [
     "check_patients",
     "compare",
     "comparison",
+    "drawn",
     "known_uids",
-    "run",
+    "refuse_early",
     "write",
 ]

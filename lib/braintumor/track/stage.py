@@ -1,9 +1,9 @@
-"""`braintumor track`: studies in, timeline, trend plot, change map and DICOM out, in one folder that appears whole."""
+"""What is said of visits besides their images; and a timeline written: plot, change map and DICOM, all or none."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -12,21 +12,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from braintumor import preprocess as case_stage
-from braintumor import segment as segment_stage
-from braintumor import study as study_stage
 from braintumor.datasets.truth import read_truth
 from braintumor.domain import (
     NECROTIC_CORE,
+    Case,
     CorruptFileError,
     Flag,
     Grid,
     Image,
     Results,
+    Segmentation,
     Severity,
     Study,
     appearing,
-    check_output,
     write_nifti,
 )
 from braintumor.preprocess import PrepareOptions, on_grid
@@ -38,15 +36,11 @@ from braintumor.track.overlay import overlay
 from braintumor.track.rano import Clinical, Criteria
 from braintumor.track.register import sampled
 from braintumor.track.table import as_dict, known_uids
-from braintumor.track.timeline import Event, Timeline, compare
+from braintumor.track.timeline import Event, Timeline
 from braintumor.track.visits import Visit, check_different, check_patients, common_sequence, in_order
 
 TIMELINE = "timeline.json"
-Progress = Callable[[str, float], None]
-
-
-def _silent(step: str, share: float) -> None:
-    """Progress for callers that do not watch."""
+"""Name of a timeline's file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +61,16 @@ class VisitNotes:
     steroid_mg: float | None = None
     clinical: Clinical | None = None
 
+    def said_of(self, visit: Visit) -> Visit:
+        """The visit with what was said of it; what was not said stays."""
+        return replace(
+            visit,
+            date=self.date or visit.date,
+            preoperative=self.preoperative or visit.preoperative,
+            steroid_mg=visit.steroid_mg if self.steroid_mg is None else self.steroid_mg,
+            clinical=self.clinical or visit.clinical,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class TrackOptions:
@@ -80,6 +84,8 @@ class TrackOptions:
         An earlier ``timeline.json``, whose lesion identities are kept.
     force
         Compare although the patient IDs differ.
+    engine, model, prepare
+        How visits without a mask are segmented, as `braintumor.pipeline.RunOptions`.
     """
 
     criteria: Criteria = field(default_factory=Criteria)
@@ -87,56 +93,30 @@ class TrackOptions:
     events: tuple[Event, ...] = ()
     previous: Path | None = None
     force: bool = False
-    engine: str = "auto"
+    engine: str | AnyEngine = "auto"
     model: Path | None = None
     prepare: PrepareOptions = field(default_factory=PrepareOptions)
 
+    def notes_for(self, count: int) -> tuple[VisitNotes, ...]:
+        """One for each of `count` sources."""
+        return (*self.notes, *[VisitNotes()] * count)[:count]
 
-def run(
-    sources: Seq[str | Path | Visit],
-    out: Path,
-    options: TrackOptions = TrackOptions(),
-    progress: Progress = _silent,
-    engine: AnyEngine | None = None,
-) -> Results:
-    """Read, segment, align and compare visits, and write the timeline into `out`.
+    def identities(self) -> Mapping[tuple[str, int], str]:
+        """Lesion identities of the earlier timeline, as `known_uids`; empty without one.
 
-    Parameters
-    ----------
-    sources
-        The current study first, then priors in any order; each as `braintumor.study.read` takes it, or a visit that was
-        segmented already.
-    out
-        A folder that does not exist yet, or is empty; it gets all results or none.
-    engine
-        One that is loaded already; else `options` say which to load, if a visit needs one.
-
-    Raises
-    ------
-    BrainTumorError
-        Of the kind that says what is wrong; `out` is then as it was.
-    """
-    check_output(out)
-    known = _previous(options.previous)
-    notes = (*options.notes, *[VisitNotes()] * len(sources))[: len(sources)]
-    given: list[Study | Visit] = []
-    for n, (source, note) in enumerate(zip(sources, notes, strict=True)):
-        progress(f"reading visit {n + 1}", 0.1 * n / len(sources))
-        needed = 1 if note.mask else study_stage.MINIMUM
-        given.append(source if isinstance(source, Visit) else study_stage.read(source, require=needed))
-    _refuse_early(given, notes, options.force)
-    if engine is None and any(isinstance(one, Study) and note.mask is None for one, note in zip(given, notes, strict=True)):
-        engine = segment_stage.load_engine(options.engine, options.model)
-    visits = []
-    for n, (one, note) in enumerate(zip(given, notes, strict=True)):
-        progress(f"segmenting visit {n + 1}", 0.1 + 0.6 * n / len(given))
-        visits.append(_noted(one if isinstance(one, Visit) else _visit(one, note, engine, options.prepare), note))
-    progress("aligning and comparing", 0.7)
-    timeline = compare(visits, options.criteria, events=options.events, known=known, force=options.force)
-    progress("writing", 0.9)
-    results = write(timeline, out)
-    progress("writing", 1.0)
-    return results
+        Raises
+        ------
+        CorruptFileError
+            If it cannot be read.
+        """
+        if self.previous is None:
+            return {}
+        try:
+            return known_uids(json.loads(self.previous.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+            raise CorruptFileError(
+                "The earlier timeline cannot be read", remedy="Name a timeline.json that this program wrote", path=self.previous
+            ) from error
 
 
 def write(timeline: Timeline, out: Path, created: datetime | None = None, *, objects: bool = True) -> Results:
@@ -193,24 +173,24 @@ def _write_priors(timeline: Timeline, folder: Path, grid: Grid) -> list[str]:
     return names
 
 
-def _refuse_early(given: Seq[Study | Visit], notes: Seq[VisitNotes], force: bool) -> None:
-    """What `compare` would refuse for its patients, studies or dates, before minutes of work."""
+def refuse_early(given: Seq[Study | Visit], notes: Seq[VisitNotes], *, force: bool) -> None:
+    """Refuse what `compare` would refuse for its patients, studies or dates, before minutes of work.
+
+    Raises
+    ------
+    PatientMismatchError, VisitsError
+    """
     studies = [one.study if isinstance(one, Visit) else one for one in given]
     check_patients(studies, force=force)
     check_different(studies)
     dates = [one.date if isinstance(one, Visit) else one.study_date for one in given]
-    in_order([_Dated(note.date or day) for day, note in zip(dates, notes, strict=True)])
+    in_order(studies, [note.date or day for day, note in zip(dates, notes, strict=True)])
 
 
-def _visit(study: Study, note: VisitNotes, engine: AnyEngine | None, options: PrepareOptions) -> Visit:
-    case = case_stage.prepare(study, options)
-    if note.mask is not None:
-        found = on_grid(read_truth(note.mask, study.reference.image.grid), case.grid)
-        found = replace(found, flags=(*found.flags, *_one_value(found.mask)))
-    else:
-        assert engine is not None  # noqa: S101  loaded where a mask is missing
-        found = segment_stage.segment(case, engine)
-    return Visit(study, case, found, study.study_date)
+def drawn(mask: Path, study: Study, case: Case) -> Segmentation:
+    """A mask file, drawn on the study's reference series, on the case's grid; errors as `braintumor.datasets.read_mask`."""
+    found = on_grid(read_truth(mask, study.reference.image.grid), case.grid)
+    return replace(found, flags=(*found.flags, *_one_value(found.mask)))
 
 
 def _one_value(mask: npt.NDArray[np.uint8]) -> tuple[Flag, ...]:
@@ -221,35 +201,3 @@ def _one_value(mask: npt.NDArray[np.uint8]) -> tuple[Flag, ...]:
         f"The mask holds no value but 1, which stands for {NECROTIC_CORE.name.lower()}: oedema and enhancing tumour are 0 mL."
     )
     return (Flag("mask-of-one-value", Severity.SERIOUS, words),)
-
-
-def _noted(visit: Visit, note: VisitNotes) -> Visit:
-    """The visit with what was said of it; what was not said stays."""
-    return replace(
-        visit,
-        date=note.date or visit.date,
-        preoperative=note.preoperative or visit.preoperative,
-        steroid_mg=visit.steroid_mg if note.steroid_mg is None else note.steroid_mg,
-        clinical=note.clinical or visit.clinical,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Dated:
-    """As much of a visit as its place in time needs."""
-
-    date: date | None
-
-
-def _previous(path: Path | None) -> Mapping[tuple[str, int], str]:
-    if path is None:
-        return {}
-    try:
-        return known_uids(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        raise CorruptFileError(
-            "The earlier timeline cannot be read", remedy="Name a timeline.json that this program wrote", path=path
-        ) from error
-
-
-__all__ = ["TIMELINE", "TrackOptions", "VisitNotes", "run", "write"]

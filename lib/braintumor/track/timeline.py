@@ -111,7 +111,7 @@ def compare(
     studies = [visit.study for visit in visits]
     flags = check_patients(studies, force=force)
     check_different(studies)
-    ordered, more = in_order(visits)
+    ordered, more = in_order(visits, [visit.date for visit in visits])
     made = build(ordered, criteria, events=events, known=known, flags=(*flags, *more))
     return replace(made, flags=gather_flags(made.flags, *(_named(n, visit) for n, visit in enumerate(ordered, start=1))))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from braintumor.domain import (
     REFERENCE_ORDER,
@@ -45,6 +45,11 @@ class Visit:
     preoperative: bool = False
     steroid_mg: float | None = None
     clinical: Clinical | None = None
+
+    @classmethod
+    def of(cls, study: Study, case: Case, segmentation: Segmentation) -> Visit:
+        """A visit on the study's own date, of which nothing else is known."""
+        return cls(study, case, segmentation, study.study_date)
 
     @property
     def has_contrast(self) -> bool:
@@ -88,24 +93,18 @@ def check_different(studies: Seq[Study]) -> None:
         contents.add(content)
 
 
-class Dated(Protocol):
-    """Something that has a place in time."""
-
-    @property
-    def date(self) -> date | None:
-        """None if not known."""
+_Any = TypeVar("_Any")
 
 
-_Dated = TypeVar("_Dated", bound=Dated)
-
-
-def in_order(visits: Seq[_Dated]) -> tuple[tuple[_Dated, ...], tuple[Flag, ...]]:
+def in_order(visits: Seq[_Any], dates: Seq[date | None]) -> tuple[tuple[_Any, ...], tuple[Flag, ...]]:
     """Visits oldest first, and what the reader should know of their dates.
 
     Parameters
     ----------
     visits
         As the user named them: the current one first, then priors.
+    dates
+        Of each visit; None where it is not known.
 
     Raises
     ------
@@ -114,7 +113,7 @@ def in_order(visits: Seq[_Dated]) -> tuple[tuple[_Dated, ...], tuple[Flag, ...]]
     """
     if len(visits) < 2:
         raise VisitsError("There is one visit only, and a change needs two", remedy="Name a prior visit as well")
-    missing = sum(visit.date is None for visit in visits)
+    missing = sum(day is None for day in dates)
     if missing:
         if len(visits) > 2:
             raise VisitsError(
@@ -123,15 +122,15 @@ def in_order(visits: Seq[_Dated]) -> tuple[tuple[_Dated, ...], tuple[Flag, ...]]
             )
         words = "A date is missing: the order is as named, and no growth rate, doubling time or RANO category is given."
         return tuple(visits[::-1]), (Flag("no-dates", Severity.SERIOUS, words),)
-    ordered = sorted(visits, key=lambda v: v.date or date.min)
+    order = sorted(range(len(visits)), key=lambda n: dates[n] or date.min)
     flags = []
-    if ordered[-1] is not visits[0]:
+    if order[-1] != 0:
         words = "The visit named as current is not the latest by date; the latest was taken as the current one."
         flags.append(Flag("order-by-date", Severity.WARNING, words))
-    if len({visit.date for visit in visits}) < len(visits):
+    if len(set(dates)) < len(visits):
         words = "Two visits have the same date: no growth rate between them, and no RANO category."
         flags.append(Flag("same-date", Severity.WARNING, words))
-    return tuple(ordered), tuple(flags)
+    return tuple(visits[n] for n in order), tuple(flags)
 
 
 def common_sequence(current: Visit, prior: Visit) -> Sequence:

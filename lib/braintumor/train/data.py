@@ -12,8 +12,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from braintumor import preprocess as case_stage
+from braintumor import study as study_stage
+from braintumor.datasets import LabelledCase, read
 from braintumor.datasets.lgg import LabelledSlices
+from braintumor.datasets.truth import find_truth, read_truth
 from braintumor.domain import OEDEMA, Case, Segmentation, to_channels
+from braintumor.preprocess import on_grid
 from braintumor.preprocess.intensity import zscore
 
 FRAME = (216, 184)
@@ -86,6 +91,26 @@ def _framed(planes: npt.NDArray[Any], centre: tuple[int, int]) -> npt.NDArray[An
 def _centre(brain: npt.NDArray[np.bool_]) -> tuple[int, int]:
     rows, columns = np.flatnonzero(brain.any(axis=1)), np.flatnonzero(brain.any(axis=0))
     return int(rows[0] + rows[-1]) // 2, int(columns[0] + columns[-1]) // 2
+
+
+def load_case(folder: Path) -> tuple[Case, Segmentation]:
+    """A case folder prepared exactly as at inference, and its expert mask on the case's grid.
+
+    Raises
+    ------
+    BrainTumorError
+        As `braintumor.study.read` and `braintumor.datasets.truth.find_truth`.
+    """
+    study = study_stage.read(folder)
+    case = case_stage.prepare(study)
+    return case, on_grid(read_truth(find_truth(folder), study.reference.image.grid), case.grid)
+
+
+def prepare_labelled(found: LabelledCase) -> tuple[Case, Segmentation]:
+    """A case of a data set, as `load_case`; errors as `braintumor.datasets.read`."""
+    study, truth = read(found)
+    case = case_stage.prepare(study)
+    return case, on_grid(truth, case.grid)
 
 
 def from_case(case: Case, truth: Segmentation) -> Slices:

@@ -12,14 +12,13 @@ from typing import Any
 from braintumor import preprocess as case_stage
 from braintumor.datasets import LabelledCase, find_cases, read
 from braintumor.datasets.lgg import read_slices
-from braintumor.datasets.prepared import prepare
 from braintumor.datasets.truth import dice, read_truth
 from braintumor.domain import InputNotFoundError, Region, write_nifti
 from braintumor.preprocess import on_grid
 from braintumor.segment import load_engine, segment
 from braintumor.segment import weights as weights_store
 from braintumor.segment.network import NetworkConfig
-from braintumor.train.data import Slices, from_case, from_partial, from_slice_files
+from braintumor.train.data import Slices, from_case, from_partial, from_slice_files, prepare_labelled
 from braintumor.train.loop import TrainConfig, train
 from braintumor.train.splits import Splits, make_folds, read_folds
 
@@ -179,7 +178,7 @@ def _dealt(cases: Iterable[LabelledCase], path: Path) -> Splits:
 
 def _patients(config: RunConfig, data: Path, cases: Mapping[str, LabelledCase]) -> dict[str, Slices]:
     """Everybody's slices, by the names that the folds use."""
-    patients = {name: from_case(*prepare(cases[name])) for name in sorted(cases)}
+    patients = {name: from_case(*prepare_labelled(cases[name])) for name in sorted(cases)}
     if config.slices:
         patients |= {found.name: found for found in from_slice_files((data / config.slices).glob("*.npz"))}
     if config.partial:

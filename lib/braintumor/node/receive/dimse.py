@@ -11,7 +11,26 @@ from contextlib import suppress
 from socketserver import BaseServer
 from typing import Any
 
-from pydicom.uid import UID
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
 from pynetdicom import AE, _config, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
@@ -20,13 +39,35 @@ from braintumor.domain import SettingsError
 from braintumor.node.deliver.commitment import CommitmentInbox
 from braintumor.node.receive.commitment import Commitment, Peer
 from braintumor.node.receive.intake import Count, Intake, log, status_of
-from braintumor.node.receive.syntaxes import ACCEPTED_SYNTAXES
 from braintumor.node.settings import Dicom
 from braintumor.node.spool import ACCEPTED_CLASSES, LARGEST_INSTANCE, Announced, Arrival, Refusal, Spool
 from braintumor.node.tls import server_context
 
 _config.LOG_HANDLER_LEVEL = "none"  # else it formats each message for a log that nobody reads, with UIDs
 logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+
+_KNOWN = (
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEG2000Lossless,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    RLELossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLSNearLossless,
+    JPEG2000,
+    HTJ2K,
+)
+
+ACCEPTED_SYNTAXES: tuple[UID, ...] = tuple(syntax for syntax in _KNOWN if get_decoder(syntax).is_available)
+"""PS3.5 A: those that the node's reader decodes, and no other. What needs a decoder that is not installed is refused when an
+association is negotiated."""
 
 _MAXIMUM_PDU = 131_072
 _LARGEST_PDU = 2**20
