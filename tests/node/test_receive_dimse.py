@@ -26,7 +26,13 @@ from pydicom.uid import (
     RLELossless,
 )
 from pynetdicom import AE, build_context
-from tests.braintumor.node.receive_peers import (
+
+from braintumor.domain import SettingsError
+from braintumor.node.receive.dimse import StorageService
+from braintumor.node.settings import Dicom, Tls
+from braintumor.node.spool import Spool
+from tests.data import ROOT, dciodvfy
+from tests.node.receive_peers import (
     CT,
     MR,
     TITLE,
@@ -42,12 +48,6 @@ from tests.braintumor.node.receive_peers import (
     storescu,
     threads_of,
 )
-
-from braintumor.domain import SettingsError
-from braintumor.node.receive.dimse import StorageService
-from braintumor.node.settings import Dicom, Tls
-from braintumor.node.spool import Spool
-from tests.data import ROOT, dciodvfy
 
 
 def test_echo(tmp_path: Path) -> None:
