@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from braintumor.datasets.truth import dice
-from braintumor.domain import Region
-from braintumor.segment import SegmentOptions, load_engine, segment
+from braintumor.domain import EmptyPolicy, Region, region_dice
+from braintumor.segment import SegmentOptions, load_engine, segment_case
 from braintumor.segment.weights import default_folder
 from braintumor.train import run
 from braintumor.train.data import load_case
@@ -74,8 +73,8 @@ def _with_tta(path: Path, data: Path, folder: Path, folds: list[int]) -> str:
         assert config.splits is not None  # model/configs/train.json names its folds
         for name in config.splits.folds[number]:
             case, truth = load_case(data / config.volumes / name)
-            found = segment(case, engine, SegmentOptions(tta=True))
-            rows.append([dice(found, truth, region) for region in Region])
+            found = segment_case(case, engine, SegmentOptions(tta=True))
+            rows.append(list(region_dice(found.mask, truth.mask, EmptyPolicy.EXCLUDE).values()))
     means = [np.mean([row[n] for row in rows if row[n] is not None] or [np.nan]) for n in range(len(Region))]
     return "".join(f"{mean:>8.3f}" for mean in means)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from braintumor.active_learning.select import STRATEGIES
-from braintumor.active_learning.simulate import Plan, Point, labels_needed, prepare_cases, simulate
+from braintumor.active_learning.simulate import Point, SimulationPlan, labels_needed, prepare_cases, simulate
 from braintumor.datasets import patient_of
 from braintumor.domain import Region
 from braintumor.segment.network import NetworkConfig
@@ -47,7 +47,7 @@ def main() -> None:
     options = _options()
     pool, heldout = cases_of(options.data, options.fold, options.examples or options.output / "examples", options.cases)
     channels = tuple(int(width) for width in options.channels.split(","))
-    plan = Plan(
+    plan = SimulationPlan(
         strategies=tuple(options.strategies.split(",")),
         seeds=tuple(int(seed) for seed in options.seeds.split(",")),
         start=options.start,
@@ -105,7 +105,7 @@ def _seeds(points: list[Point]) -> set[int]:
 
 
 def _options() -> argparse.Namespace:
-    plan, parser = Plan(), argparse.ArgumentParser(prog="python -m benchmarks.active_learning", description=__doc__)
+    plan, parser = SimulationPlan(), argparse.ArgumentParser(prog="python -m benchmarks.active_learning", description=__doc__)
     data = Path(os.environ.get("BRAINTUMOR_DATA") or ROOT.parent / "shared" / "data")
     parser.add_argument("-o", "--output", type=Path, required=True, help="working folder; goes on from what is there")
     parser.add_argument("--data", type=Path, default=data, help="folder with brats/")

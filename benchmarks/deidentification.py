@@ -20,10 +20,10 @@ from PIL import ImageDraw, ImageFont
 
 from benchmarks.machine import facts
 from braintumor import phantom
-from braintumor.deidentify import Options, create_key, deidentify, find_text
-from braintumor.domain import Sequence, canonical
+from braintumor.deidentify import DeidentifyOptions, create_key, deidentify, find_text
+from braintumor.domain import MRSequence, canonical
 from braintumor.phantom.head import around
-from braintumor.study import read
+from braintumor.study import read_study
 
 SIZES = (10, 12, 14, 16, 20, 24)
 WORDS = ("DOE JOHN", "12.03.1961", "ID 48213")
@@ -54,7 +54,7 @@ def volumes(seeds):
     """Slices (rows, columns) of phantoms with the skull on, by sequence, 1 mm in plane."""
     for seed in seeds:
         visit = phantom.make(phantom.PhantomOptions(seed=seed, spacing_mm=(1.0, 1.0, 5.0)))[0]
-        for sequence in Sequence:
+        for sequence in MRSequence:
             voxels = visit.images[sequence].voxels
             yield [voxels[:, :, k].T.astype(np.uint16) for k in range(voxels.shape[2])]
 
@@ -104,12 +104,12 @@ def face(seed, folder):
     phantom.write_dicom(visit, folder / "study")
     size = sum(path.stat().st_size for path in (folder / "study").rglob("*.dcm")) / 1e6
     started = time.perf_counter()
-    report = deidentify(folder / "study", folder / "out", create_key(folder / "key"), options=Options())
+    report = deidentify(folder / "study", folder / "out", create_key(folder / "key"), options=DeidentifyOptions())
     seconds = time.perf_counter() - started
     print(f"\nexport: {seconds:.1f} s for {size:.0f} MB of 4 series, {size / seconds:.1f} MB/s")
-    image = read(folder / "out").series[Sequence.T1].image
+    image = read_study(folder / "out").series[MRSequence.T1].image
     voxels = canonical(image.grid).apply(image.voxels)
-    original = read(folder / "study").series[Sequence.T1].image
+    original = read_study(folder / "study").series[MRSequence.T1].image
     before = canonical(original.grid).apply(original.voxels)
     head = around(visit.scene.brain, seed)
     eye, skin = np.full(visit.brain.size, 99.0), np.full(visit.brain.size, 99.0)

@@ -13,8 +13,8 @@ import numpy as np
 
 from benchmarks.measuring import Inputs, Job, Notes
 from braintumor import phantom, study
-from braintumor.domain import ENHANCING, NECROTIC_CORE, OEDEMA, Author, Case, Grid, Segmentation, Sequence
-from braintumor.preprocess import prepare
+from braintumor.domain import ENHANCING, NECROTIC_CORE, OEDEMA, Author, Case, Grid, MRSequence, Segmentation
+from braintumor.preprocess import prepare_case
 
 
 def make(inputs: Inputs) -> Job:
@@ -34,13 +34,13 @@ def make(inputs: Inputs) -> Job:
     return job
 
 
-def _visit(*, skull: bool) -> phantom.Visit:
+def _visit(*, skull: bool) -> phantom.PhantomVisit:
     return phantom.make(phantom.PhantomOptions(skull=skull))[0]
 
 
 def _prepare(work: Path) -> list[int]:
-    read = study.read(work / "dicom")
-    case = prepare(read)
+    read = study.read_study(work / "dicom")
+    case = prepare_case(read)
     np.savez(work / "prepared.npz", channels=case.channels, brain=case.brain, affine=case.grid.affine)
     others = [series.uid for series in read.series.values() if series is not read.reference]
     (work / "series.json").write_text(json.dumps([read.reference.uid, *others]))
@@ -52,7 +52,7 @@ def prepared(work: Path) -> Case:
     with np.load(work / "prepared.npz") as stored:
         channels, brain, affine = stored["channels"], stored["brain"], stored["affine"]
     i, j, k = brain.shape
-    return Case("benchmark", Grid((i, j, k), affine), channels, {}, brain, tuple(Sequence), {})
+    return Case("benchmark", Grid((i, j, k), affine), channels, {}, brain, tuple(MRSequence), {})
 
 
 def balls(grid: Grid) -> Segmentation:

@@ -13,7 +13,7 @@ def ours(inputs: Inputs) -> Job:
     """Index, hash, classify, check geometry, read all four series."""
 
     def job() -> Notes:
-        read = study.read(inputs.work / "dicom")
+        read = study.read_study(inputs.work / "dicom")
         instances = sum(len(series.instances) for series in read.series.values())
         return {"series": len(read.series), "instances": instances, "also": "SHA-256 and geometry checks"}
 

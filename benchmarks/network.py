@@ -13,7 +13,7 @@ from monai.inferers import sliding_window_inference
 
 from benchmarks.inputs import prepared
 from benchmarks.measuring import Inputs, Job, Notes
-from braintumor.domain import Region, channels_of
+from braintumor.domain import Region, from_channels, region_dice
 from braintumor.segment import AnyEngine, load_engine, probabilities
 from braintumor.segment.engines.openvino import OpenVinoEngine
 from braintumor.segment.engines.pytorch import TorchEngine
@@ -107,12 +107,7 @@ def _dice(labels: npt.NDArray[np.uint8], exact: Path) -> dict[str, float] | str:
 
 def agreement(found: npt.NDArray[np.uint8], wanted: npt.NDArray[np.uint8]) -> dict[Region, float]:
     """Dice of each region between two arrays of network channels; 1 where both have none of it."""
-    agreed = {}
-    for region in Region:
-        a, b = np.isin(found, channels_of(region)), np.isin(wanted, channels_of(region))
-        both = np.count_nonzero(a) + np.count_nonzero(b)
-        agreed[region] = 2.0 * np.count_nonzero(a & b) / both if both else 1.0
-    return agreed
+    return region_dice(from_channels(found), from_channels(wanted))
 
 
 def _agreement(labels: npt.NDArray[np.uint8], brain: npt.NDArray[np.bool_], stock: Path) -> str:

@@ -24,9 +24,9 @@ import numpy as np
 
 from braintumor import preprocess as case_stage
 from braintumor.datasets import LabelledCase, find_cases, read
-from braintumor.domain import ENHANCING, NECROTIC_CORE, OEDEMA, Sequence, write_nifti
+from braintumor.domain import ENHANCING, NECROTIC_CORE, OEDEMA, MRSequence, write_nifti
 from braintumor.preprocess import on_grid
-from braintumor.segment import SegmentOptions, segment
+from braintumor.segment import SegmentOptions, segment_case
 from braintumor.segment.weights import default_folder
 from braintumor.train.data import prepare_labelled
 from braintumor.train.splits import Splits, read_folds
@@ -66,7 +66,7 @@ def _write_raw(cases: dict[str, LabelledCase], folder: Path) -> None:
         (folder / part).mkdir(parents=True, exist_ok=True)
     for name, labelled in cases.items():
         case, truth = prepare_labelled(labelled)
-        for channel, sequence in enumerate(Sequence):
+        for channel, sequence in enumerate(MRSequence):
             image = (case.display[sequence] * case.brain).astype(np.float32)
             nib.save(nib.Nifti1Image(image, np.eye(4)), folder / "imagesTr" / f"{name}_{channel:04}.nii.gz")
         mask = np.zeros(truth.mask.shape, np.uint8)
@@ -75,7 +75,7 @@ def _write_raw(cases: dict[str, LabelledCase], folder: Path) -> None:
         nib.save(nib.Nifti1Image(mask, np.eye(4)), folder / "labelsTr" / f"{name}.nii.gz")
         print(f"... {name}", flush=True)
     dataset = {
-        "channel_names": {str(n): sequence.title for n, sequence in enumerate(Sequence)},
+        "channel_names": {str(n): sequence.title for n, sequence in enumerate(MRSequence)},
         "labels": LABELS,
         "regions_class_order": [1, 2, 3],
         "numTraining": len(cases),
@@ -152,7 +152,7 @@ def _predict(cases: list[LabelledCase], model: Path, fold: int, output: Path) ->
     for labelled in cases:
         started = time.monotonic()
         study, _ = read(labelled)
-        found = segment(case_stage.prepare(study), engine, SegmentOptions(tta=True))
+        found = segment_case(case_stage.prepare_case(study), engine, SegmentOptions(tta=True))
         found = on_grid(found, study.reference.image.grid)
         write_nifti(output / "predictions" / f"{labelled.name}.nii.gz", found.mask, found.grid)
         print(f"{labelled.name}: {time.monotonic() - started:.0f} s", flush=True)

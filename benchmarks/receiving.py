@@ -27,8 +27,7 @@ import pydicom
 from pydicom.uid import generate_uid
 
 from benchmarks import machine
-from braintumor.domain import Grid, Image, Patient
-from braintumor.domain import Sequence as Weighting
+from braintumor.domain import Grid, Image, MRSequence, Patient
 from braintumor.node.spool import Spool
 from braintumor.phantom.dicom import study_header, write_series
 
@@ -77,7 +76,7 @@ def make_instances(folder: Path, count: int, kilobytes: int) -> Path:
     voxels = np.random.default_rng(1).integers(0, 900, (side, side, 1)).astype(np.float32)
     header = study_header("receiving", Patient("P-1", "Bench^Mark", "19600101", "F"), date(2024, 5, 31))
     image = Image(voxels, Grid((side, side, 1), np.eye(4)))
-    first = write_series(image, folder, header, Weighting.FLAIR, series_number=1)[0]
+    first = write_series(image, folder, header, MRSequence.FLAIR, series_number=1)[0]
     dataset = pydicom.dcmread(first)
     first.unlink()
     for number in range(count):

@@ -9,7 +9,6 @@ processor's clock on one thread.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from collections.abc import Callable
@@ -21,13 +20,13 @@ import numpy.typing as npt
 from scipy import ndimage
 from skimage.segmentation import random_walker
 
-from braintumor.domain import LABELS, OEDEMA, Case, Region, bounding_box, region_mask
+from braintumor.domain import LABELS, OEDEMA, Case, EmptyPolicy, bounding_box, region_dice
 from braintumor.refine import Hint, refine
 from braintumor.refine.evidence import Box
 from braintumor.refine.grow import geodesic, reach_mm, smoothed
 from braintumor.segment import decide, load_engine, probabilities
 from braintumor.segment.engines import Probabilities
-from braintumor.segment.weights import default_folder
+from braintumor.segment.weights import default_folder, read_metadata
 from braintumor.train.data import load_case
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -204,12 +203,8 @@ def played(scene: Scene, way: Way, row: Row) -> None:
 
 def _dice(mask: Mask, truth: Mask) -> float:
     """Mean over the regions that the expert marked."""
-    values = []
-    for region in Region:
-        a, b = region_mask(mask, region), region_mask(truth, region)
-        if b.any():
-            values.append(2 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b)))
-    return float(np.mean(values))
+    values = region_dice(mask, truth, EmptyPolicy.EXCLUDE).values()
+    return float(np.mean([value for value in values if value is not None]))
 
 
 def main() -> None:
@@ -219,7 +214,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=default_folder())
     parser.add_argument("--cases", nargs="*", help="names; without it those that the model records as held out")
     options = parser.parse_args()
-    names = options.cases or json.loads((options.model / "configs" / "metadata.json").read_text())["heldout"]
+    names = options.cases or read_metadata(options.model)["heldout"]
     print(f"{'mask':<15}{'way':<15}{'wrong voxels gone, % after clicks':>24}")
     heading = "".join(f"{n:>8}" for n in SHOWN)
     for kind, group in scenes(options.data, names, options.model).items():

@@ -56,10 +56,10 @@ def _visit(options: argparse.Namespace, work: Path) -> tuple[Any, ...]:
         phantom.case_to_dicom(options.data / "brats" / options.case, work / "study")
     else:
         phantom.write_dicom(phantom.make(phantom.PhantomOptions(seed=7, skull=False))[0], work / "study")
-    read = study.read(work / "study")
-    case = case_stage.prepare(read)
-    mask = segment.segment(case, segment.load_engine("auto", None))
-    measured = measure.measure(mask, case.brain, case_id=case.case_id)
+    read = study.read_study(work / "study")
+    case = case_stage.prepare_case(read)
+    mask = segment.segment_case(case, segment.load_engine("auto", None))
+    measured = measure.measure_case(mask, case.brain, case_id=case.case_id)
     return read, case, mask, measured
 
 
@@ -78,7 +78,7 @@ def _once(visit: tuple[Any, ...], signer: Any, out: Path) -> dict[str, float]:
     own = on_grid(mask, read.reference.image.grid, case.alignment[read.reference_sequence].transform)
     seg = make_seg(read, own, measured, context)  # its voxels are written before the report
     out.mkdir()
-    findings = timed("findings", lambda: report.find(read, case, mask, measured))
+    findings = timed("findings", lambda: report.gather_findings(read, case, mask, measured))
     pictures = timed("key images", lambda: report.key_images(case, mask, measured))
     timed("SR", lambda: save(make_sr(read, own, seg, measured, findings.flags, context), out / "sr.dcm"))
     sources = Sources(read, findings, report.provenance_of(read, mask, when), context, pictures)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.active_learning import cases_of, say
-from braintumor.active_learning import Job, Source, run, write_job
+from braintumor.active_learning import RetrainJob, Source, run, write_job
 from braintumor.active_learning.examples import read_identity
 from braintumor.active_learning.mixture import mixture, on_disk
 from braintumor.active_learning.registry import Registry
@@ -64,7 +64,7 @@ def base(cases: list[Path], options: argparse.Namespace) -> Path:
     return target
 
 
-def job(new: list[Path], old: list[Path], heldout: list[Path], shipped: Path, options: argparse.Namespace) -> Job:
+def job(new: list[Path], old: list[Path], heldout: list[Path], shipped: Path, options: argparse.Namespace) -> RetrainJob:
     """What the server would write: labels, held-out cases, replay."""
     output = options.output.resolve()
     for kind, paths in (("heldout", heldout), ("replay", old)):
@@ -76,7 +76,7 @@ def job(new: list[Path], old: list[Path], heldout: list[Path], shipped: Path, op
     sources = tuple(Source(*read_identity(path)[:2], prepared=str(path.resolve())) for path in new)
     train_settings = {} if options.steps is None else {"steps": options.steps, "full_steps": options.steps // 5}
     places = {name: str(output / name) for name in ("registry", "heldout", "replay")}
-    return Job(
+    return RetrainJob(
         sources=sources,
         shipped=str(shipped.resolve()),
         division=str(output / "division.json"),

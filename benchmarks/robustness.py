@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.datasets.truth import dice
-from braintumor.domain import Case, Region, Segmentation, Sequence
+from braintumor.domain import Case, EmptyPolicy, MRSequence, Region, Segmentation, region_dice
 from braintumor.evaluate import perturb
-from braintumor.segment import Engine, load_engine, segment
+from braintumor.segment import Engine, load_engine, segment_case
+from braintumor.segment.weights import read_metadata
 from braintumor.train.data import load_case
 
 Change = Callable[[Case], Case]
@@ -34,23 +34,23 @@ CHANGES: dict[str, Change] = {
     **{f"FLAIR shifted {m} mm": lambda case, m=m: perturb.misregistered(case, m) for m in (1, 2)},
 }
 
-CHOICES = [chosen for count in range(len(Sequence), 0, -1) for chosen in combinations(Sequence, count)]
+CHOICES = [chosen for count in range(len(MRSequence), 0, -1) for chosen in combinations(MRSequence, count)]
 """The 15 non-empty choices of four sequences."""
 
 
 def _changes() -> dict[str, Change]:
     changes = dict(CHANGES)
     for chosen in CHOICES[1:]:
-        missing = tuple(s for s in Sequence if s not in chosen)
+        missing = tuple(s for s in MRSequence if s not in chosen)
         changes["only " + " ".join(s.title for s in chosen)] = lambda case, missing=missing: perturb.without(case, *missing)
     return changes
 
 
 def _scores(case: Case, truth: Segmentation, change: Change, engine: Engine) -> list[float]:
-    found = segment(change(case), engine)
+    found = segment_case(change(case), engine)
     if change is perturb.mirrored:
         found = replace(found, mask=found.mask[::-1], uncertainty=None)
-    values = [dice(found, truth, region) for region in Region]
+    values = region_dice(found.mask, truth.mask, EmptyPolicy.EXCLUDE).values()
     return [np.nan if value is None else value for value in values]
 
 
@@ -63,7 +63,7 @@ def main() -> None:
     changes = _changes()
     rows: dict[str, list[list[float]]] = {name: [] for name in changes}
     for model in sorted(arguments.runs.glob("fold-*/model")):
-        heldout = json.loads((model / "configs" / "metadata.json").read_text())["heldout"]
+        heldout = read_metadata(model)["heldout"]
         engine = load_engine("auto", model)
         for name in heldout:
             case, truth = load_case(arguments.data / name)

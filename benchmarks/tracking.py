@@ -133,9 +133,9 @@ def calibrate(pairs: Iterator[Pair]) -> None:
         words = [f"{register._quality(a, b, m):.3f}" for m in (matrix, *off)]
         stranger, other = "-", last is not None and last.name.split(":")[0] != pair.name.split(":")[0]
         if last is not None and other:
-            old, register.HOPELESS = register.HOPELESS, -1.0
+            old, register.QUALITY_REFUSE = register.QUALITY_REFUSE, -1.0
             stranger = f"{register.align_visits(pair.current, last.prior).quality:.3f}"
-            register.HOPELESS = old
+            register.QUALITY_REFUSE = old
         print(f"{pair.name}: right {words[0]}, off by 3 mm {words[1]}, 6 mm {words[2]}, 12 mm {words[3]}, other {stranger}")
         last = pair if last is None or other else last
 

@@ -12,11 +12,11 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from braintumor.domain import Affine, Grid, Region, Sequence, region_mask
+from braintumor.domain import Affine, Grid, MRSequence, Region, region_mask
 from braintumor.measure import MIN_LESION_ML
 from braintumor.phantom.anatomy import field_of_view, person, white_matter_seeds
-from braintumor.phantom.mr import Scene, acquire, degrade, nearest, signal
-from braintumor.phantom.tumour import Plan, grow
+from braintumor.phantom.mr import PhantomScene, acquire, degrade, nearest, signal
+from braintumor.phantom.tumour import TumourPlan, grow
 from braintumor.track.register import Scan
 from braintumor.train.data import load_case
 
@@ -226,7 +226,8 @@ def _patient(seed: int, detail_mm: float) -> tuple[Moment, Moment]:
 def _phantom(seed: int, detail_mm: float, starts: list[npt.NDArray[np.float64]], volumes: Mapping[int, float]) -> Moment:
     grid = field_of_view((detail_mm,) * 3)
     plans = {
-        n: Plan(((float(starts[n - 1][0]), float(starts[n - 1][1]), float(starts[n - 1][2])),), ml) for n, ml in volumes.items()
+        n: TumourPlan(((float(starts[n - 1][0]), float(starts[n - 1][1]), float(starts[n - 1][2])),), ml)
+        for n, ml in volumes.items()
     }
     brain = person(np.random.default_rng([seed, 1]), grid, plans[1].displacement)
     labels, foci = np.zeros(grid.shape, np.uint8), np.zeros(grid.shape, np.uint8)
@@ -234,7 +235,7 @@ def _phantom(seed: int, detail_mm: float, starts: list[npt.NDArray[np.float64]],
         grown = grow(np.random.default_rng([seed, 2, n]), brain, plan)
         mine = _largest((grown > 0) & (labels == 0))
         labels[mine], foci[mine] = grown[mine], n
-    return Moment(signal(Scene(brain, labels, None, seed), Sequence.T1CE), brain.mask, foci, grid)
+    return Moment(signal(PhantomScene(brain, labels, None, seed), MRSequence.T1CE), brain.mask, foci, grid)
 
 
 def _largest(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -245,7 +246,7 @@ def _largest(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 def _real(folder: Path) -> Moment:
     """A BraTS case; its lesions are the components of the whole tumour that are clearly there."""
     case, truth = load_case(folder)
-    image = np.asarray(case.display[Sequence.T1CE], np.float32)
+    image = np.asarray(case.display[MRSequence.T1CE], np.float32)
     parts, _ = ndimage.label(region_mask(truth.mask, Region.WT), _26)
     sizes = np.bincount(parts.ravel()) * truth.grid.voxel_ml
     kept = [n for n in np.argsort(-sizes) if n and sizes[n] >= 5 * CLEAR_ML]

@@ -21,7 +21,7 @@ from braintumor.export.seg import make_seg
 
 def ours(inputs: Inputs) -> Job:
     """Codes, colours, tracking, references; every slice has a frame; the source files are read and verified again."""
-    read = study.read(inputs.work / "dicom")
+    read = study.read_study(inputs.work / "dicom")
     mask = balls(read.reference.image.grid)
     path = inputs.work / "ours.dcm"
 
@@ -72,7 +72,7 @@ def _sdk(inputs: Inputs, *, omit_empty_frames: bool) -> Job:
     reference = json.loads((inputs.work / "series.json").read_text())[0]
     [source] = loader.load_data_to_studies(inputs.work / "dicom")
     series = next(s for s in source.get_all_series() if s.SeriesInstanceUID == reference)
-    grid = study.read(inputs.work / "dicom").reference.image.grid
+    grid = study.read_study(inputs.work / "dicom").reference.image.grid
     frames = _segment_numbers(balls(grid).mask).transpose(2, 1, 0)
 
     def job() -> Notes:

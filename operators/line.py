@@ -95,7 +95,7 @@ class StudyReaderOperator(StageOperator):
     Parameters
     ----------
     source
-        What `braintumor.study.read` takes.
+        What `braintumor.study.read_study` takes.
     """
 
     stage, output = "study", "referral"
@@ -176,7 +176,7 @@ class TrackingOperator(StageOperator):
     Parameters
     ----------
     priors
-        Earlier studies, in any order, each as `braintumor.study.read` takes it. They run through the same stages.
+        Earlier studies, in any order, each as `braintumor.study.read_study` takes it. They run through the same stages.
     out
         A folder of its own, new or empty; it gets all results or none.
     comparison

@@ -16,7 +16,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 @pytest.fixture(scope="session")
 def phantom():
-    """A skull-stripped phantom visit at 3 mm: `braintumor.phantom.Visit`."""
+    """A skull-stripped phantom visit at 3 mm: `braintumor.phantom.PhantomVisit`."""
     from braintumor import phantom as generator  # here, as below, so that a file that needs none of it starts quickly
 
     return generator.make(generator.PhantomOptions(seed=7, spacing_mm=(3.0, 3.0, 3.0), skull=False))[0]

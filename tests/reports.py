@@ -30,6 +30,7 @@ from braintumor.domain import (
     LesionState,
     Line,
     Measurements,
+    MRSequence,
     Origin,
     Patient,
     Provenance,
@@ -40,7 +41,6 @@ from braintumor.domain import (
     ReportText,
     Request,
     Section,
-    Sequence,
     SequenceUse,
     Severity,
     Status,
@@ -121,7 +121,7 @@ def doubtful() -> Report:
         Flag("missing-sequence", Severity.WARNING, "T1ce is missing."),
         Flag("thick-slices", Severity.INFO, "Slices are 5 mm thick."),
     )
-    sequences = (Sequence.T1, Sequence.T2, Sequence.FLAIR)
+    sequences = (MRSequence.T1, MRSequence.T2, MRSequence.FLAIR)
     return _report("doubtful", patient=Patient("P-006", "Anon^Ymous", "", ""), sequences=sequences, flags=flags)
 
 
@@ -136,7 +136,7 @@ def nifti() -> Report:
             sequence,
             (StoredInstance(f"case 7_{sequence.value}.nii.gz", "", sha256("nifti", sequence.value)),),
         )
-        for sequence in Sequence
+        for sequence in MRSequence
     )
     return replace(report, study=StudyReference("case 7 (ü)", "nifti", None, "", "", "", files))
 
@@ -227,7 +227,7 @@ def _report(
     study_date: date | None = VISIT,
     accession: str = "",
     lesions: int = 1,
-    sequences: Iterable[Sequence] = tuple(Sequence),
+    sequences: Iterable[MRSequence] = tuple(MRSequence),
     author: Author = MODEL,
     comparison: Comparison | None = None,
     flags: tuple[Flag, ...] = (),
@@ -262,15 +262,15 @@ def _report(
     return Report(uid(name, "report"), 1, Status.DRAFT, patient, identifiers, study, findings, provenance, said, (), audit)
 
 
-def _series(name: str, sequence: Sequence) -> StoredSeries:
+def _series(name: str, sequence: MRSequence) -> StoredSeries:
     instances = tuple(
         StoredInstance(uid(name, sequence.value, str(k)), MR_IMAGE, sha256(name, sequence.value, str(k))) for k in range(3)
     )
     return StoredSeries(uid(name, sequence.value), "MR", sequence.title, sequence, instances)
 
 
-def _technique(name: str, present: tuple[Sequence, ...], author: Author) -> Technique:
-    reference = Sequence.T1CE if Sequence.T1CE in present else Sequence.FLAIR
+def _technique(name: str, present: tuple[MRSequence, ...], author: Author) -> Technique:
+    reference = MRSequence.T1CE if MRSequence.T1CE in present else MRSequence.FLAIR
     uses = {
         each: SequenceUse(
             uid(name, each.value),

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from braintumor import pipeline
-from braintumor.domain import OutputError, Region, Sequence, WeightsError
+from braintumor.domain import MRSequence, OutputError, Region, WeightsError
 from braintumor.export import read_seg
-from braintumor.study import read
+from braintumor.study import read_study
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_the_manifest_names_every_file_and_its_hash(dicom_results):
 
 
 def test_no_patient_data_outside_the_patients_own_documents(dicom_results, dicom_study):
-    patient = read(dicom_study).patient
+    patient = read_study(dicom_study).patient
     assert patient.patient_id
     family = patient.name.split("^")[0]
     for path in dicom_results.rglob("*"):
@@ -61,7 +61,7 @@ def test_no_patient_data_outside_the_patients_own_documents(dicom_results, dicom
 
 def test_seg_volume_agrees_with_the_measured_one(dicom_results, dicom_study):
     seg = read_seg(dicom_results / "dicom/segmentation.dcm")
-    reference = read(dicom_study).series[Sequence.T1CE]
+    reference = read_study(dicom_study).series[MRSequence.T1CE]
     assert seg.grid.same_as(reference.image.grid)
     measured = json.loads((dicom_results / "result.json").read_text())["measurements"]["regions"]["WT"]["volume_ml"]
     assert seg.region(Region.WT).sum() * seg.grid.voxel_ml == pytest.approx(measured, rel=0.05, abs=0.5)

@@ -24,6 +24,8 @@ from typing import Any
 
 from stack import with_enough_stack
 
+from braintumor.segment.weights import METADATA
+
 if __name__ == "__main__":
     with_enough_stack()  # before the heavy imports, which would be made twice
 if find_spec("operators") is None:  # run from a checkout; in the MAP image `operators` lies beside this file
@@ -161,8 +163,7 @@ def model_folder(path: Path) -> Path:
     WeightsError
         If there is none, or more than one.
     """
-    metadata = Path("configs") / "metadata.json"
-    found = [folder for folder in (path, *sorted(path.glob("*"))) if (folder / metadata).is_file()]
+    found = [folder for folder in (path, *sorted(path.glob("*"))) if (folder / METADATA).is_file()]
     if len(found) != 1:
         problem = "There is no model folder here" if not found else "There is more than one model folder here"
         raise WeightsError(problem, remedy="Name the folder that holds configs/ and models/ with -m", path=path)

@@ -7,8 +7,7 @@ function from the nouns before it to the next; `run` is all of them for one stud
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from collections.abc import Sequence as Seq
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -30,12 +29,14 @@ from braintumor.domain import (
     Identifier,
     InputNotFoundError,
     Measurements,
+    MRSequence,
+    Progress,
     Results,
     Segmentation,
-    Sequence,
     Severity,
     Study,
     check_output,
+    silent,
 )
 from braintumor.export import WriteOptions
 from braintumor.preprocess import PrepareOptions
@@ -46,13 +47,6 @@ from braintumor.track import Timeline, TrackOptions, Visit
 STAGES = ("study", "case", "engine", "segment", "measure", "findings", "results")
 """Stage names in order, as progress and timings use them."""
 
-Progress = Callable[[str, float], None]
-"""Called with the stage's name and the share of it done, 0..1."""
-
-
-def _silent(stage: str, share: float) -> None:
-    """Progress for callers that do not watch."""
-
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
@@ -61,7 +55,7 @@ class RunOptions:
     Attributes
     ----------
     overrides
-        Sequence -> series UID (or file name) that the user names; the classifier is not asked for it.
+        MRSequence -> series UID (or file name) that the user names; the classifier is not asked for it.
     engine
         One of `braintumor.segment.ENGINES`, or an engine that is loaded already, which then serves study after study.
     model
@@ -79,7 +73,7 @@ class RunOptions:
         patient's further identifiers. A server that does not know is a flag, not a failure.
     """
 
-    overrides: Mapping[Sequence, str] = field(default_factory=dict)
+    overrides: Mapping[MRSequence, str] = field(default_factory=dict)
     engine: str | AnyEngine = "auto"
     model: Path | None = None
     created: datetime | None = None
@@ -122,7 +116,7 @@ class Referral:
     flags: tuple[Flag, ...] = ()
 
 
-def run(source: str | Path, out: Path, options: RunOptions = _USUAL, progress: Progress = _silent) -> Results:
+def run(source: str | Path, out: Path, options: RunOptions = _USUAL, progress: Progress = silent) -> Results:
     """Read a study, segment, measure, report and write everything into `out`.
 
     Parameters
@@ -175,14 +169,14 @@ def referred(source: str | Path, options: RunOptions = _USUAL) -> Referral:
     PatientMismatchError, VisitsError
         If a prior is of another patient, or one study is given twice.
     BrainTumorError
-        As `braintumor.study.read`.
+        As `braintumor.study.read_study`.
     """
     for path in options.notes:
         if not path.exists():
             remedy = "Name a file or folder with the patient's notes"
             raise InputNotFoundError("The notes do not exist", remedy=remedy, path=path)
-    study = study_stage.read(source, overrides=options.overrides)
-    priors = tuple(study_stage.read(prior) for prior in options.priors)
+    study = study_stage.read_study(source, overrides=options.overrides)
+    priors = tuple(study_stage.read_study(prior) for prior in options.priors)
     track_stage.check_patients([study, *priors], force=False)
     track_stage.check_different([study, *priors])
     return with_order(Referral(study, priors, options.notes, options.reason, options.write.identifiers), options.orders)
@@ -222,9 +216,9 @@ def with_order(referral: Referral, server: str) -> Referral:
     return replace(referral, reason=referral.reason or order.reason, identifiers=(*referral.identifiers, *more))
 
 
-def prepared(study: Study, options: RunOptions = _USUAL, progress: Progress = _silent) -> Case:
-    """The study's sequences on one grid; errors as `braintumor.preprocess.prepare`."""
-    return case_stage.prepare(study, options.prepare, progress=lambda _step, share: progress("case", share))
+def prepared(study: Study, options: RunOptions = _USUAL, progress: Progress = silent) -> Case:
+    """The study's sequences on one grid; errors as `braintumor.preprocess.prepare_case`."""
+    return case_stage.prepare_case(study, options.prepare, progress=lambda _step, share: progress("case", share))
 
 
 def loaded_engine(options: RunOptions = _USUAL) -> AnyEngine:
@@ -233,18 +227,20 @@ def loaded_engine(options: RunOptions = _USUAL) -> AnyEngine:
     return segment_stage.load_engine(wanted, options.model) if isinstance(wanted, str) else wanted
 
 
-def segmented(case: Case, options: RunOptions = _USUAL, progress: Progress = _silent) -> Segmentation:
+def segmented(case: Case, options: RunOptions = _USUAL, progress: Progress = silent) -> Segmentation:
     """Every voxel of a case labelled, on the case's grid."""
     engine = loaded_engine(options)
-    return segment_stage.segment(case, engine, options.segment, progress=lambda share: progress("segment", share))
+    return segment_stage.segment_case(case, engine, options.segment, progress=lambda share: progress("segment", share))
 
 
 def measured(visit: Visit) -> Measurements:
     """Volumes, diameters, lesions and places of a visit's mask."""
-    return measure_stage.measure(visit.segmentation, visit.case.brain, case_id=visit.case.case_id)
+    return measure_stage.measure_case(visit.segmentation, visit.case.brain, case_id=visit.case.case_id)
 
 
-def compared(visit: Visit, priors: Seq[Study], options: RunOptions = _USUAL, progress: Progress = _silent) -> Timeline | None:
+def compared(
+    visit: Visit, priors: Sequence[Study], options: RunOptions = _USUAL, progress: Progress = silent
+) -> Timeline | None:
     """A visit compared with earlier studies, which run through the same stages; None where there are none."""
     visits = [visit]
     for number, prior in enumerate(priors):
@@ -261,7 +257,7 @@ def found(visit: Visit, measurements: Measurements, referral: Referral, timeline
     timeline
         The visit compared with earlier ones, its last visit; None where it was not compared.
     """
-    return report_stage.find(
+    return report_stage.gather_findings(
         visit.study,
         visit.case,
         visit.segmentation,
@@ -282,7 +278,7 @@ def written(
     options: RunOptions = _USUAL,
     timings: Mapping[str, float] | None = None,
 ) -> Results:
-    """Every result in `out`, which gets all of them or none; errors as `braintumor.export.write`.
+    """Every result in `out`, which gets all of them or none; errors as `braintumor.export.write_results`.
 
     Parameters
     ----------
@@ -291,18 +287,18 @@ def written(
     """
     write = replace(options.write, identifiers=referral.identifiers)
     parts = (visit.study, visit.case, visit.segmentation, measurements, findings)
-    return results_stage.write(*parts, out, write, timings=timings, created=options.created)
+    return results_stage.write_results(*parts, out, write, timings=timings, created=options.created)
 
 
 def track(
-    sources: Seq[str | Path | Visit], out: Path, options: TrackOptions = _USUAL_TRACK, progress: Progress = _silent
+    sources: Sequence[str | Path | Visit], out: Path, options: TrackOptions = _USUAL_TRACK, progress: Progress = silent
 ) -> Results:
     """Read, segment, align and compare visits, and write the timeline into `out`.
 
     Parameters
     ----------
     sources
-        The current study first, then priors in any order; each as `braintumor.study.read` takes it, or a visit that was
+        The current study first, then priors in any order; each as `braintumor.study.read_study` takes it, or a visit that was
         segmented already.
     out
         A folder that does not exist yet, or is empty; it gets all results or none.
@@ -320,7 +316,7 @@ def track(
     for n, (source, note) in enumerate(zip(sources, notes, strict=True)):
         progress(f"reading visit {n + 1}", 0.1 * n / len(sources))
         needed = 1 if note.mask else study_stage.MINIMUM
-        given.append(source if isinstance(source, Visit) else study_stage.read(source, require=needed))
+        given.append(source if isinstance(source, Visit) else study_stage.read_study(source, require=needed))
     track_stage.refuse_early(given, notes, force=options.force)
     line = RunOptions(engine=options.engine, model=options.model, prepare=options.prepare)
     if any(isinstance(one, Study) and note.mask is None for one, note in zip(given, notes, strict=True)):
@@ -332,7 +328,7 @@ def track(
     progress("aligning and comparing", 0.7)
     timeline = track_stage.compare(visits, options.criteria, events=options.events, known=known, force=options.force)
     progress("writing", 0.9)
-    results = track_stage.write(timeline, out)
+    results = track_stage.write_timeline(timeline, out)
     progress("writing", 1.0)
     return results
 

@@ -5,7 +5,7 @@ import torch
 
 from braintumor.active_learning import Example, write_example
 from braintumor.active_learning.registry import Registry
-from braintumor.domain import Author, Case, Grid, Segmentation, Sequence
+from braintumor.domain import Author, Case, Grid, MRSequence, Segmentation
 from braintumor.segment import weights
 from braintumor.segment.engines.pytorch import TorchEngine
 from braintumor.segment.network import AttentionUNet, NetworkConfig
@@ -36,7 +36,7 @@ def example(name, patient=None, seed=0, brightness=3.0, weight=1.0):
     channels = (rng.normal(0, 0.3, (4, *shape)) * brain).astype(np.float32)
     channels[1] += brightness * (mask > 0)
     grid = Grid(shape, np.diag([2.0, 2.0, 2.0, 1.0]))
-    case = Case(name, grid, channels, {}, brain, tuple(Sequence), {})
+    case = Case(name, grid, channels, {}, brain, tuple(MRSequence), {})
     return Example(name, patient or name, case, Segmentation(mask, grid, Author("human", "A. Notator")), weight)
 
 

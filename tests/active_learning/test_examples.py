@@ -15,7 +15,7 @@ from braintumor.active_learning import prepare, read_example, write_example
 from braintumor.active_learning.examples import read_identity
 from braintumor.active_learning.heldout import divide
 from braintumor.active_learning.mixture import Replay, mixture, on_disk
-from braintumor.domain import LPS_FROM_RAS, Author, CorruptFileError, GeometryError, Region, Segmentation, Sequence
+from braintumor.domain import LPS_FROM_RAS, Author, CorruptFileError, GeometryError, MRSequence, Region, Segmentation
 from braintumor.export.common import ResultContext
 from braintumor.export.seg import make_seg
 from braintumor.train.data import FRAME, Slices
@@ -49,8 +49,8 @@ def test_a_damaged_file_is_an_error_of_its_own(tmp_path):
 
 def test_a_label_from_a_seg_lands_where_it_was_drawn(dicom_study, phantom, tmp_path):
     """The SEG refers to FLAIR, the case is on another grid object: the label's volume and place stay."""
-    found = study.read(dicom_study)
-    series = found.series[Sequence.FLAIR]
+    found = study.read_study(dicom_study)
+    series = found.series[MRSequence.FLAIR]
     mask = np.zeros(series.image.grid.shape, np.uint8)
     i, j, k = (n // 2 for n in mask.shape)
     mask[i : i + 8, j : j + 6, k : k + 4] = 4
@@ -66,8 +66,8 @@ def test_a_label_from_a_seg_lands_where_it_was_drawn(dicom_study, phantom, tmp_p
 
 
 def test_a_label_of_another_study_is_refused(dicom_study, tmp_path):
-    found = study.read(dicom_study)
-    series = found.series[Sequence.FLAIR]
+    found = study.read_study(dicom_study)
+    series = found.series[MRSequence.FLAIR]
     drawn = Segmentation(np.full(series.image.grid.shape, 4, np.uint8), series.image.grid, Author("human", "A"))
     seg = make_seg(found, drawn, None, CONTEXT, series=series)
     for frame in seg.PerFrameFunctionalGroupsSequence:
@@ -79,7 +79,7 @@ def test_a_label_of_another_study_is_refused(dicom_study, tmp_path):
 
 
 def test_a_nifti_label_is_on_the_reference(nifti_study, tmp_path):
-    grid = study.read(nifti_study).reference.image.grid
+    grid = study.read_study(nifti_study).reference.image.grid
     mask = np.zeros(grid.shape, np.uint8)
     mask[10:20, 12:18, 9:14] = 2
     nib.save(nib.Nifti1Image(mask, LPS_FROM_RAS @ grid.affine), tmp_path / "mask.nii.gz")

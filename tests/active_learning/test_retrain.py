@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from braintumor.active_learning import Gate, Job, Source, is_running, read_status, run, write_job
+from braintumor.active_learning import Gate, RetrainJob, Source, is_running, read_status, run, write_job
 from braintumor.active_learning.job import alone
 from braintumor.active_learning.retrain import NO_REPLAY
 from braintumor.domain import BusyError, InputNotFoundError, OutputError, Region
@@ -42,7 +42,7 @@ def job(place, name="job", labels=("p0", "p1", "p2"), **changes):
         "save_every": 2,
         **folders,
     }
-    write_job(place / name, Job(sources=sources, train=train, **{**settings, **changes}))
+    write_job(place / name, RetrainJob(sources=sources, train=train, **{**settings, **changes}))
     return place / name
 
 

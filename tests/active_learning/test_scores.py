@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from braintumor.active_learning import Scores, disagreement, score
+from braintumor.active_learning import CaseScores, disagreement, score
 from braintumor.active_learning.scores import DropoutEngine, around, mean_entropy, variance
 from braintumor.segment import Probabilities
 from braintumor.segment.predict import predict
@@ -92,7 +92,7 @@ def test_all_scores_of_a_case_are_numbers_repeat_and_survive_json():
     assert found.dropout > 0
     assert np.linalg.norm(found.feature) == pytest.approx(1.0, abs=1e-3)
     assert found == score(item.case, model, label=item.label, seed=5)
-    assert Scores.from_dict(json.loads(json.dumps(found.as_dict()))) == found
+    assert CaseScores.from_dict(json.loads(json.dumps(found.as_dict()))) == found
     assert found.model.startswith("1.0.0 ")
 
 

@@ -5,18 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from braintumor.active_learning import STRATEGIES, Candidate, Scores, order
+from braintumor.active_learning import STRATEGIES, CaseCandidate, CaseScores, order
 
 share = st.none() | st.floats(0, 1)
 scores = st.builds(
-    Scores,
+    CaseScores,
     entropy=share,
     tta=share,
     dropout=share,
     disagreement=share,
     feature=st.just(()) | st.tuples(*[st.floats(-1, 1)] * 3),
 )
-candidates = st.lists(st.builds(Candidate, st.text("abcdef", min_size=1, max_size=2), st.none() | scores), max_size=12)
+candidates = st.lists(st.builds(CaseCandidate, st.text("abcdef", min_size=1, max_size=2), st.none() | scores), max_size=12)
 
 
 @given(
@@ -53,8 +53,8 @@ def test_the_most_wanted_come_first_and_the_unscored_last(given_cases, strategy)
 
 
 def test_random_depends_on_the_seed_only():
-    cases = [Candidate(f"{n}", Scores(entropy=n / 20)) for n in range(20)]
-    blind = [Candidate(c.key) for c in cases]
+    cases = [CaseCandidate(f"{n}", CaseScores(entropy=n / 20)) for n in range(20)]
+    blind = [CaseCandidate(c.key) for c in cases]
     assert order(cases, "random", seed=1) == order(blind, "random", seed=1)
     assert order(cases, "random", seed=1) != order(cases, "random", seed=2)
 
@@ -63,22 +63,22 @@ def test_a_diverse_batch_takes_one_of_each_kind_before_a_second_of_any():
     rng = np.random.default_rng(0)
     kinds = {"a": (1.0, 0.0, 0.0), "b": (0.0, 1.0, 0.0), "c": (0.0, 0.0, 1.0)}
     cases = [
-        Candidate(f"{kind}{n}", Scores(entropy=0.9 if kind == "a" else 0.3, feature=tuple(rng.normal(centre, 0.01))))
+        CaseCandidate(f"{kind}{n}", CaseScores(entropy=0.9 if kind == "a" else 0.3, feature=tuple(rng.normal(centre, 0.01))))
         for kind, centre in kinds.items()
         for n in range(5)
     ]
     assert {choice.key[0] for choice in order(cases, "entropy", 3)} == {"a"}
     assert {choice.key[0] for choice in order(cases, "diverse", 3)} == {"a", "b", "c"}
-    labelled = [Scores(feature=kinds["a"]), Scores(feature=kinds["b"])]
+    labelled = [CaseScores(feature=kinds["a"]), CaseScores(feature=kinds["b"])]
     assert order(cases, "diverse", 1, labelled=labelled)[0].key[0] == "c"
 
 
 def test_of_cases_equally_far_the_most_uncertain_is_taken():
     cases = [
-        Candidate("sure", Scores(entropy=0.1, feature=(0.0, 1.0))),
-        Candidate("unsure", Scores(entropy=0.2, feature=(0.0, -1.0))),
+        CaseCandidate("sure", CaseScores(entropy=0.1, feature=(0.0, 1.0))),
+        CaseCandidate("unsure", CaseScores(entropy=0.2, feature=(0.0, -1.0))),
     ]
-    assert order(cases, "diverse", 1, labelled=[Scores(feature=(1.0, 0.0))])[0].key == "unsure"
+    assert order(cases, "diverse", 1, labelled=[CaseScores(feature=(1.0, 0.0))])[0].key == "unsure"
 
 
 def test_wrong_questions_are_refused():

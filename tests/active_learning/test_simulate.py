@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from braintumor.active_learning.simulate import Plan, Point, labels_needed, simulate
+from braintumor.active_learning.simulate import Point, SimulationPlan, labels_needed, simulate
 from braintumor.domain import Region
 from tests.active_learning.small import TINY, TRAIN, example, written
 
-PLAN = Plan(
+PLAN = SimulationPlan(
     strategies=("random", "entropy", "diverse"),
     start=2,
     batch=1,

@@ -14,7 +14,7 @@ import pytest
 
 from braintumor import study as study_stage
 from braintumor.archive import StudyStore, open_store
-from braintumor.domain import Author, Patient, Segmentation, Sequence, Study
+from braintumor.domain import Author, MRSequence, Patient, Segmentation, Study
 from braintumor.export.common import ResultContext
 from braintumor.export.seg import SegKind, make_seg
 from braintumor.phantom.dicom import StudyHeader, study_header, write_series
@@ -24,7 +24,7 @@ from tests.archive.served import app_of, serving
 from tests.study.conftest import head
 
 MODEL = Author("model", "attention-u-net", "0.1", "ab" * 32, "openvino-bf16")
-SEQUENCES = (Sequence.T1CE, Sequence.FLAIR)
+SEQUENCES = (MRSequence.T1CE, MRSequence.FLAIR)
 NOON = datetime(2024, 6, 1, 12, 0, 0)
 PATIENT = Patient("SECRET-ID", "Secret^Name", "19600101", "F")
 
@@ -40,7 +40,7 @@ class Visit:
 
     @property
     def study(self) -> Study:
-        return study_stage.read(self.files[0].parent)
+        return study_stage.read_study(self.files[0].parent)
 
 
 def write_visit(folder: Path, seed: str, when: date, patient: Patient = PATIENT) -> Visit:
@@ -82,7 +82,7 @@ def make(visit: Visit) -> MakeSeg:
         *,
         shift: int = 0,
         kind: SegKind = SegKind.BINARY,
-        sequence: Sequence = Sequence.T1CE,
+        sequence: MRSequence = MRSequence.T1CE,
     ) -> hd.seg.Segmentation:
         series = study.series[sequence]
         mask = np.zeros(series.image.grid.shape, np.uint8)

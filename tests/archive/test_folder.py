@@ -25,7 +25,7 @@ from pydicom.uid import (
 from braintumor.archive import FolderClient, open_store
 from braintumor.archive.cache import FolderCache
 from braintumor.archive.folder import index
-from braintumor.domain import ArchiveError, CorruptFileError, InputNotFoundError, OutputError, Sequence, UnknownStudyError
+from braintumor.domain import ArchiveError, CorruptFileError, InputNotFoundError, MRSequence, OutputError, UnknownStudyError
 from braintumor.phantom.dicom import Awkward, write_series
 from tests.archive.conftest import MakeSeg, Visit, folder_archive
 from tests.study.conftest import head
@@ -64,7 +64,7 @@ def pixels(client: FolderClient, path: Path, *, decompress: bool) -> np.ndarray:
 @pytest.mark.parametrize("multiframe", [False, True])
 def test_frames_of_every_transfer_syntax(tmp_path: Path, visit: Visit, syntax: pydicom.uid.UID, multiframe: bool) -> None:
     how = Awkward(transfer_syntax=syntax, multiframe=multiframe)
-    files = write_series(head(Sequence.T2), tmp_path / "s", visit.header, Sequence.T2, series_number=7, awkward=how)
+    files = write_series(head(MRSequence.T2), tmp_path / "s", visit.header, MRSequence.T2, series_number=7, awkward=how)
     client = FolderClient(tmp_path)
     source = pydicom.dcmread(files[0])
     uids = (source.StudyInstanceUID, source.SeriesInstanceUID, source.SOPInstanceUID)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from braintumor.archive import Limits, StudyStore, open_store
+from braintumor.archive import PacsTimeouts, StudyStore, open_store
 from braintumor.domain import ArchiveError, InputNotFoundError
 from tests import orthanc
 from tests.archive.conftest import MakeSeg, Visit, folder_archive
@@ -32,7 +32,7 @@ def url(faults: Faults, visit: Visit, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def store(url: str, tmp_path: Path) -> StudyStore:
-    return open_store(url, cache=tmp_path / "cache", limits=Limits(connect_s=2, read_s=1.5))
+    return open_store(url, cache=tmp_path / "cache", limits=PacsTimeouts(connect_s=2, read_s=1.5))
 
 
 def kept(tmp_path: Path) -> list[Path]:
@@ -66,7 +66,7 @@ def test_answer_that_is_not_dicom(store: StudyStore, faults: Faults, visit: Visi
 
 
 def test_pacs_that_is_down(tmp_path: Path, make: MakeSeg, visit: Visit) -> None:
-    store = open_store("http://127.0.0.1:9/dicom-web", cache=tmp_path, limits=Limits(connect_s=0.5))
+    store = open_store("http://127.0.0.1:9/dicom-web", cache=tmp_path, limits=PacsTimeouts(connect_s=0.5))
     for ask in (store.studies, lambda: store.fetch(visit.uid), lambda: store.store([make()])):
         with pytest.raises(ArchiveError, match=r"no complete answer.*Check that it runs"):
             ask()

@@ -92,7 +92,7 @@ def test_fetched_study_is_the_source_voxel_for_voxel(archive: Archive, visit: Vi
     folder = store.fetch(visit.uid)
 
     assert hashes(list(folder.iterdir())) == hashes(visit.files)
-    fetched, source = study_stage.read(folder), visit.study
+    fetched, source = study_stage.read_study(folder), visit.study
     for sequence in SEQUENCES:
         np.testing.assert_array_equal(fetched.series[sequence].image.voxels, source.series[sequence].image.voxels)
     assert store.fetch(visit.uid) == folder

@@ -12,7 +12,7 @@ from braintumor.cli import main
 from braintumor.domain import ABHA, PatientMismatchError
 from braintumor.fhir import BASE_SYSTEM
 from braintumor.report.versions import ReportFolder
-from braintumor.study import read
+from braintumor.study import read_study
 from deploy.dev.fhir_server import FhirServer, missing
 
 PASSPHRASE = "a passphrase"
@@ -138,7 +138,7 @@ def test_the_order_on_a_fhir_server_gives_reason_and_identifiers(dicom_study, tm
     reason = missing()
     if reason:
         pytest.skip(reason)
-    patient = read(dicom_study).patient
+    patient = read_study(dicom_study).patient
     system = f"{BASE_SYSTEM}/sid/patient-id"
     numbers = [{"system": system, "value": patient.patient_id}, {"system": ABHA, "value": "12-3456-7890-1234"}]
     ordered = shutil.copytree(dicom_study, tmp_path / "study")

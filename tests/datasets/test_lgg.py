@@ -7,12 +7,12 @@ import pytest
 from skimage.transform import resize
 
 from braintumor.datasets import lgg
-from braintumor.domain import CorruptFileError, Sequence
-from braintumor.preprocess import prepare
-from braintumor.study import read
+from braintumor.domain import CorruptFileError, MRSequence
+from braintumor.preprocess import prepare_case
+from braintumor.study import read_study
 from tests.data import real_data
 
-CHANNELS = [list(Sequence).index(sequence) for sequence in lgg.STORED]
+CHANNELS = [list(MRSequence).index(sequence) for sequence in lgg.STORED]
 
 
 def stored(path, slices=4):
@@ -31,7 +31,7 @@ def stored(path, slices=4):
 @pytest.fixture
 def threshold(monkeypatch):
     """The brain finder's network needs a real head, and minutes for many; this one sees the box."""
-    monkeypatch.setattr(lgg, "find_brain", lambda volumes, voxel_ml: (volumes[Sequence.T1] > 0, "", ()))
+    monkeypatch.setattr(lgg, "find_brain", lambda volumes, voxel_ml: (volumes[MRSequence.T1] > 0, "", ()))
 
 
 @pytest.mark.usefixtures("threshold")
@@ -40,7 +40,7 @@ def test_slices_are_scored_over_the_brain_and_doubtful_ones_left_out(tmp_path):
     one, other = lgg.read_slices(paths)
     assert (one.name, other.name) == ("a", "b")
     assert one.images.shape == (2, 4, 256, 256)
-    assert not one.images[:, list(Sequence).index(Sequence.T2)].any()
+    assert not one.images[:, list(MRSequence).index(MRSequence.T2)].any()
     for channel in CHANNELS:
         inside = one.images[:, channel][one.brain]
         assert (inside.mean(), inside.std()) == (pytest.approx(0, abs=0.05), pytest.approx(1, abs=0.1))
@@ -82,7 +82,7 @@ def _turned(planes, flip, quarters):
 def test_orientation_and_channel_order_are_proved_by_a_patient_of_both_sets():
     """Of all 8 orientations and 6 channel orders, the ones used correlate best with the volume (0.84; next 0.49, 0.65)."""
     slices = next(lgg.read_slices([real_data("lgg_slices", "TCGA_CS_6666_20011109.npz")]))
-    case = prepare(read(real_data("brats", "BraTS2021_01484")))
+    case = prepare_case(read_study(real_data("brats", "BraTS2021_01484")))
     volume = [
         _framed(case.channels[CHANNELS][..., k].transpose(0, 2, 1), case.brain[..., k].T)
         for k in range(40, 130, 2)

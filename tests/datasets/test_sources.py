@@ -14,17 +14,17 @@ from braintumor.domain import (
     CorruptFileError,
     InputNotFoundError,
     MissingSequenceError,
+    MRSequence,
     Region,
-    Sequence,
     UnusableImageError,
 )
-from braintumor.preprocess import prepare
+from braintumor.preprocess import prepare_case
 from tests.data import real_data
 
 SHAPE = (34, 36, 10)
 AFFINE = np.diag([-1.0, -1.0, 3.0, 1.0])
-LEVEL = {Sequence.T1: 100, Sequence.T1CE: 200, Sequence.T2: 300, Sequence.FLAIR: 400}
-NEW = {Sequence.T1: "t1n", Sequence.T1CE: "t1c", Sequence.T2: "t2w", Sequence.FLAIR: "t2f"}
+LEVEL = {MRSequence.T1: 100, MRSequence.T1CE: 200, MRSequence.T2: 300, MRSequence.FLAIR: 400}
+NEW = {MRSequence.T1: "t1n", MRSequence.T1CE: "t1c", MRSequence.T2: "t2w", MRSequence.FLAIR: "t2f"}
 MSD = {
     "modality": {"0": "FLAIR", "1": "T1w", "2": "t1gd", "3": "T2w"},
     "labels": {"0": "background", "1": "edema", "2": "non-enhancing tumor", "3": "enhancing tumour"},
@@ -63,7 +63,7 @@ def describe(folder, content):
 
 def brats(folder, name, values, names=None, separator="_", folders=True):
     place = folder / name if folders else folder
-    for sequence in Sequence:
+    for sequence in MRSequence:
         token = names[sequence] if names else sequence.value
         save(place / f"{name}{separator}{token}.nii.gz", image(sequence))
     save(place / f"{name}{separator}seg.nii.gz", mask(*values))
@@ -90,7 +90,7 @@ def brats_2023(folder):
 
 
 def msd(folder):
-    order = (Sequence.FLAIR, Sequence.T1, Sequence.T1CE, Sequence.T2)
+    order = (MRSequence.FLAIR, MRSequence.T1, MRSequence.T1CE, MRSequence.T2)
     for name in ("BRATS_001", "BRATS_002"):
         save(folder / "imagesTr" / f"{name}.nii.gz", np.stack([image(s) for s in order], axis=-1))
         save(folder / "labelsTr" / f"{name}.nii.gz", mask(2, 1, 3))
@@ -100,7 +100,7 @@ def msd(folder):
 
 def nnunet(folder):
     for name in ("case", "case_1"):
-        for channel, sequence in enumerate(Sequence):
+        for channel, sequence in enumerate(MRSequence):
             save(folder / "imagesTr" / f"{name}_{channel:04d}.nii.gz", image(sequence))
         save(folder / "labelsTr" / f"{name}.nii.gz", mask(2, 1, 3))
     describe(folder, NNUNET)
@@ -110,7 +110,7 @@ def bids(folder):
     for visit in ("ses-1", "ses-2"):
         anat, name = folder / "sub-01" / visit / "anat", f"sub-01_{visit}"
         tokens = ("T1w", "ce-gadolinium_T1w", "T2w", "FLAIR")
-        for sequence, token in zip(Sequence, tokens, strict=True):
+        for sequence, token in zip(MRSequence, tokens, strict=True):
             save(anat / f"{name}_{token}.nii.gz", image(sequence))
         save(folder / "derivatives" / "expert" / "sub-01" / visit / "anat" / f"{name}_desc-x_dseg.nii.gz", mask(7, 2, 1))
     table = "index\tname\n1\tEnhancing tumour\n2\tPeritumoral oedema\n7\tNecrotic or non-enhancing core\n"
@@ -130,12 +130,12 @@ def test_every_layout_gives_the_same_images_and_labels(tmp_path, layout):
         assert case.regions == set(Region)
         study, truth = read(case)
         assert study.uid == case.name
-        assert list(study.series) == list(Sequence)
+        assert list(study.series) == list(MRSequence)
         for sequence, series in study.series.items():
             assert series.image.voxels[10, 10, 1] == LEVEL[sequence]
         assert [int(truth.mask[6 + n, 12, 4]) for n in range(4)] == [1, 2, 4, 0]
         assert truth.grid is study.reference.image.grid
-    assert prepare(study).present == tuple(Sequence)
+    assert prepare_case(study).present == tuple(MRSequence)
 
 
 def test_visits_of_newer_editions_belong_to_one_patient():
@@ -309,7 +309,7 @@ def test_rivals_and_too_few_sequences_are_refused(tmp_path):
 def test_broken_files_are_refused_when_they_are_read(tmp_path):
     msd(tmp_path)
     (tmp_path / "imagesTr" / "BRATS_001.nii.gz").write_bytes(b"not an image")
-    save(tmp_path / "imagesTr" / "BRATS_002.nii.gz", image(Sequence.T1))
+    save(tmp_path / "imagesTr" / "BRATS_002.nii.gz", image(MRSequence.T1))
     one, other = find_cases(tmp_path)
     with pytest.raises(CorruptFileError, match="image cannot be read"):
         read(one)
@@ -330,7 +330,7 @@ def test_real_cases_are_found_as_they_are():
     folder = real_data("brats")
     cases = find_cases(folder)
     assert [case.name for case in cases] == sorted(path.name for path in folder.iterdir())
-    assert all(case.patient == case.name and set(case.volumes) == set(Sequence) for case in cases)
+    assert all(case.patient == case.name and set(case.volumes) == set(MRSequence) for case in cases)
 
 
 def test_cases_that_are_links_are_found(tmp_path):

@@ -4,17 +4,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from braintumor.datasets.truth import dice, find_truth, read_truth
-from braintumor.domain import (
-    LPS_FROM_RAS,
-    Author,
-    CorruptFileError,
-    Grid,
-    InputNotFoundError,
-    Region,
-    Segmentation,
-    UnusableImageError,
-)
+from braintumor.datasets.truth import find_truth, read_truth
+from braintumor.domain import LPS_FROM_RAS, CorruptFileError, Grid, InputNotFoundError, UnusableImageError
 
 SHAPE = (6, 5, 4)
 GRID = Grid(SHAPE, np.diag([1.0, 1.0, 2.0, 1.0]))
@@ -66,11 +57,3 @@ def test_one_mask_per_case(tmp_path):
     stored(tmp_path, np.zeros(SHAPE, np.uint8), "other-seg.nii.gz")
     with pytest.raises(InputNotFoundError, match="holds 2"):
         find_truth(tmp_path)
-
-
-def test_dice_by_hand_and_for_regions_the_expert_did_not_mark():
-    one, other = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8)
-    one[:2], other[1:4] = 2, 2
-    predicted, truth = (Segmentation(mask, GRID, Author("human", "x")) for mask in (one, other))
-    assert dice(predicted, truth, Region.WT) == pytest.approx(2 * 20 / (40 + 60))
-    assert dice(predicted, truth, Region.ET) is None

@@ -11,9 +11,9 @@ import pytest
 from pydicom.dataset import Dataset
 
 from braintumor import phantom, pipeline
-from braintumor.deidentify import DeidentificationError, Options, Vault, create_key, deidentify
-from braintumor.domain import OutputError, Patient, Sequence
-from braintumor.study import read
+from braintumor.deidentify import DeidentificationError, DeidentifyOptions, Vault, create_key, deidentify
+from braintumor.domain import MRSequence, OutputError, Patient
+from braintumor.study import read_study
 from tests.data import dciodvfy
 from tests.deidentify.planted import SECRETS, leaks, pixels, plant, uids_of
 
@@ -97,7 +97,7 @@ def test_characteristics_go_when_asked(planted, key, tmp_path):
     one = tmp_path / "one"
     one.mkdir()
     shutil.copy(planted[1][0], one)
-    report = deidentify(one, tmp_path / "out", key, options=Options(characteristics=False, device=True, deface=False))
+    report = deidentify(one, tmp_path / "out", key, options=DeidentifyOptions(characteristics=False, device=True, deface=False))
     dataset = pydicom.dcmread(files(report)[0])
     assert "PatientAge" not in dataset
     assert "PatientWeight" not in dataset
@@ -111,7 +111,7 @@ def test_characteristics_go_when_asked(planted, key, tmp_path):
 
 
 def test_objects_stay_valid(dicom_study, results, exported, key, tmp_path):
-    derived = deidentify(results / "dicom", tmp_path / "derived", key, options=Options(deface=False))
+    derived = deidentify(results / "dicom", tmp_path / "derived", key, options=DeidentifyOptions(deface=False))
     before = first_of_each_series([*sorted(dicom_study.rglob("*.dcm")), *sorted((results / "dicom").glob("*.dcm"))])
     known = {error for path in before for error in dciodvfy(path)}
     for path in (*first_of_each_series(files(exported)), *files(derived)):
@@ -132,8 +132,8 @@ def test_dicom_validator_finds_nothing_new(dicom_study, exported):
 def test_the_program_reads_the_same_study(planted, exported):
     assert {proof.face for proof in exported.proofs.values()} == {"no face"}
     assert {proof.untouched for proof in exported.proofs.values()} == {True}
-    before, after = read(planted[0]), read(exported.folder)
-    for sequence in Sequence:
+    before, after = read_study(planted[0]), read_study(exported.folder)
+    for sequence in MRSequence:
         one, two = before.series[sequence], after.series[sequence]
         assert two.evidence == one.evidence  # skull-stripped: there is no face, and every voxel is as it was
         assert (two.image.voxels == one.image.voxels).all()
@@ -148,7 +148,9 @@ def test_visits_keep_their_interval_and_their_patient_across_runs(key, tmp_path)
     for number, day in enumerate(days):
         header = phantom.study_header(f"visit {number}", Patient("P-1", "Doe^Jo", "19700101", "O"), day)
         phantom.write_dicom(visit, tmp_path / f"visit-{number}", header=header)
-        report = deidentify(tmp_path / f"visit-{number}", tmp_path / f"out-{number}", key, options=Options(deface=False))
+        report = deidentify(
+            tmp_path / f"visit-{number}", tmp_path / f"out-{number}", key, options=DeidentifyOptions(deface=False)
+        )
         dataset = pydicom.dcmread(files(report)[0])
         dates.append((dataset.PatientID, date.fromisoformat(dataset.StudyDate), dataset.StudyTime))
     (first, early, time), (second, late, _) = dates
@@ -159,7 +161,7 @@ def test_visits_keep_their_interval_and_their_patient_across_runs(key, tmp_path)
 
 
 def test_references_of_results_follow_their_images(dicom_study, results, key, tmp_path):
-    report = deidentify([dicom_study, results], tmp_path / "out", key, options=Options(deface=False))
+    report = deidentify([dicom_study, results], tmp_path / "out", key, options=DeidentifyOptions(deface=False))
     by_kind = {}
     for path in files(report):
         dataset = pydicom.dcmread(path)
@@ -214,7 +216,7 @@ def test_a_vault_of_another_key_is_refused_before_any_work(planted, exported, tm
 
 def test_a_dry_run_writes_nothing(planted, key, tmp_path):
     vault = Vault(tmp_path / "vault", WORDS)
-    report = deidentify(planted[0], tmp_path / "out", key, vault, Options(deface=False), dry_run=True)
+    report = deidentify(planted[0], tmp_path / "out", key, vault, DeidentifyOptions(deface=False), dry_run=True)
     assert sum(report.written.values()) == len(planted[1])
     assert list(tmp_path.iterdir()) == []
 
@@ -247,7 +249,7 @@ def test_what_may_show_a_name_stays_and_is_listed(dicom_study, key, tmp_path, ch
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.save_as(source / "bad.dcm")
     (source / "notes.txt").write_text("no DICOM")
-    report = deidentify(source, tmp_path / "out", key, options=Options(deface=False))
+    report = deidentify(source, tmp_path / "out", key, options=DeidentifyOptions(deface=False))
     assert [e.uid for e in report.excluded] == [key.uid(dataset.SOPInstanceUID)]
     assert reason in report.excluded[0].reason
     assert report.not_dicom == 1
@@ -261,7 +263,7 @@ def test_compressed_pixels_leave_uncompressed_and_unchanged(dicom_study, key, tm
     dataset = pydicom.dcmread(path)
     dataset.compress(pydicom.uid.RLELossless, generate_instance_uid=False)
     dataset.save_as(source / "one.dcm")
-    report = deidentify(source, tmp_path / "out", key, options=Options(deface=False))
+    report = deidentify(source, tmp_path / "out", key, options=DeidentifyOptions(deface=False))
     (written,) = files(report)
     assert pydicom.dcmread(written).file_meta.TransferSyntaxUID == pydicom.uid.ExplicitVRLittleEndian
     assert (pixels(written) == pixels(path)).all()
@@ -276,7 +278,7 @@ def test_a_report_text_loses_its_words_and_keeps_its_codes(results, key, tmp_pat
     item.ConceptNameCodeSequence = dataset.ConceptNameCodeSequence
     dataset.ContentSequence.append(item)
     dataset.save_as(source / "sr.dcm")
-    report = deidentify(source, tmp_path / "out", key, options=Options(deface=False))
+    report = deidentify(source, tmp_path / "out", key, options=DeidentifyOptions(deface=False))
     written = pydicom.dcmread(files(report)[0])
     assert written.ContentSequence[-1].TextValue == "oedema"
     assert written.ConceptNameCodeSequence[0].CodeMeaning == dataset.ConceptNameCodeSequence[0].CodeMeaning

@@ -9,13 +9,22 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from braintumor.deidentify import DeidentificationError, Options, Originals, Person, Vault, clean_words, create_key, load_key
+from braintumor.deidentify import (
+    DeidentificationError,
+    DeidentifyOptions,
+    Originals,
+    Person,
+    Vault,
+    clean_words,
+    create_key,
+    load_key,
+)
 from braintumor.deidentify.coded import cleaned_code
 from braintumor.deidentify.dates import capped_age, shifted
 from braintumor.deidentify.keys import LARGEST_SHIFT_DAYS, Key
-from braintumor.deidentify.profile import Action, action_of
+from braintumor.deidentify.profile import TagAction, action_of
 from braintumor.study.classify import classify
-from braintumor.study.facts import Facts
+from braintumor.study.facts import HeaderFacts
 
 WORDS = "a passphrase of words"
 KEY = Key(b"k" * 32)
@@ -61,8 +70,8 @@ def test_cleaning_twice_changes_nothing_more_and_digits_never_pile_up(text):
 )  # fmt: skip
 @pytest.mark.parametrize("around", ["{}", "Zwetschgenbaum {} 4711"])
 def test_the_classifier_sees_the_same(description, around):
-    before = classify(Facts(description=description))
-    after = classify(Facts(description=clean_words(around.format(description))))
+    before = classify(HeaderFacts(description=description))
+    after = classify(HeaderFacts(description=clean_words(around.format(description))))
     assert (after.evidence.sequence, after.agent) == (before.evidence.sequence, before.agent)
 
 
@@ -161,34 +170,34 @@ def test_a_vault_that_does_not_open_says_why(tmp_path):
 @pytest.mark.parametrize(
     ("tag", "vr", "action"),
     [
-        (0x00100010, "PN", Action.EMPTY),
-        (0x00100030, "DA", Action.EMPTY),
-        (0x00101000, "LO", Action.REMOVE),
-        (0x00080018, "UI", Action.REMAP),
-        (0x0008103E, "LO", Action.CLEAN),
-        (0x00080020, "DA", Action.CLEAN),
-        (0x00081140, "SQ", Action.CLEAN),
-        (0x60023000, "OW", Action.REMOVE),
-        (0x60020010, "US", Action.REMOVE),
-        (0x50000005, "US", Action.REMOVE),
-        (0x00291010, "OB", Action.REMOVE),
-        (0x00280FFF, "LO", Action.REMOVE),
-        (0x00181030, "LO", Action.CLEAN),
-        (0x00180081, "DS", Action.KEEP),
-        (0x00101010, "AS", Action.CLEAN),
-        (0x00880200, "SQ", Action.REMOVE),
-        (0x7FE00010, "OW", Action.KEEP),
-        (0x00282000, "OB", Action.REMOVE),
+        (0x00100010, "PN", TagAction.EMPTY),
+        (0x00100030, "DA", TagAction.EMPTY),
+        (0x00101000, "LO", TagAction.REMOVE),
+        (0x00080018, "UI", TagAction.REMAP),
+        (0x0008103E, "LO", TagAction.CLEAN),
+        (0x00080020, "DA", TagAction.CLEAN),
+        (0x00081140, "SQ", TagAction.CLEAN),
+        (0x60023000, "OW", TagAction.REMOVE),
+        (0x60020010, "US", TagAction.REMOVE),
+        (0x50000005, "US", TagAction.REMOVE),
+        (0x00291010, "OB", TagAction.REMOVE),
+        (0x00280FFF, "LO", TagAction.REMOVE),
+        (0x00181030, "LO", TagAction.CLEAN),
+        (0x00180081, "DS", TagAction.KEEP),
+        (0x00101010, "AS", TagAction.CLEAN),
+        (0x00880200, "SQ", TagAction.REMOVE),
+        (0x7FE00010, "OW", TagAction.KEEP),
+        (0x00282000, "OB", TagAction.REMOVE),
     ],
 )
 def test_the_table_and_its_rules(tag, vr, action):
-    assert action_of(Tag(tag), vr, Options()) == action
+    assert action_of(Tag(tag), vr, DeidentifyOptions()) == action
 
 
 def test_device_identity_is_an_option():
     tag = Tag(0x00181000)
-    assert action_of(tag, "LO", Options()) is Action.DUMMY
-    assert action_of(tag, "LO", Options(device=True)) is Action.KEEP
+    assert action_of(tag, "LO", DeidentifyOptions()) is TagAction.DUMMY
+    assert action_of(tag, "LO", DeidentifyOptions(device=True)) is TagAction.KEEP
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from braintumor import phantom
-from braintumor.deidentify import DeidentificationError, Options, create_key, deidentify, find_text
+from braintumor.deidentify import DeidentificationError, DeidentifyOptions, create_key, deidentify, find_text
 from braintumor.deidentify.burnt import blank
 from braintumor.deidentify.instance import ExclusionError, refuse_contours_of_the_face
-from braintumor.domain import Sequence, canonical
+from braintumor.domain import MRSequence, canonical
 from braintumor.phantom.head import around
-from braintumor.study import read
+from braintumor.study import read_study
 from tests.data import dciodvfy
 
 OPTIONS = phantom.PhantomOptions(seed=7, spacing_mm=(3.0, 3.0, 3.0))
@@ -29,9 +29,9 @@ def head():
 def place(head, tmp_path_factory):
     """A study with a face, FLAIR as one enhanced multi-frame object, and segmentations of the face and of the brain."""
     folder = tmp_path_factory.mktemp("face")
-    phantom.write_dicom(head, folder / "in", awkward={Sequence.FLAIR: phantom.Awkward(multiframe=True)})
+    phantom.write_dicom(head, folder / "in", awkward={MRSequence.FLAIR: phantom.Awkward(multiframe=True)})
     images = [pydicom.dcmread(path) for path in sorted((folder / "in" / "1_t1").glob("*.dcm"))]
-    order = canonical(read(folder / "in").series[Sequence.T1].image.grid)
+    order = canonical(read_study(folder / "in").series[MRSequence.T1].image.grid)
     for name, mask in (("face", face_of(head)[0]), ("brain", head.brain)):
         segmented(images, order.undo(mask).transpose(2, 1, 0)).save_as(folder / "in" / f"{name}.dcm")
     return folder
@@ -53,7 +53,7 @@ def report(place):
 
 
 def volume(folder, sequence):
-    image = read(folder).series[sequence].image
+    image = read_study(folder).series[sequence].image
     return canonical(image.grid).apply(image.voxels)
 
 
@@ -68,7 +68,7 @@ def face_of(head):
     return skin & (points[..., 1] < -60) & (points[..., 2] < -20), eyes
 
 
-@pytest.mark.parametrize("sequence", list(Sequence))
+@pytest.mark.parametrize("sequence", list(MRSequence))
 def test_the_face_is_gone_and_the_brain_is_as_it_was(head, place, report, sequence):
     before, after = volume(place / "in", sequence), volume(report.folder, sequence)
     assert (after[head.brain] == before[head.brain]).all()
@@ -136,13 +136,13 @@ def test_without_a_brain_nothing_leaves_unless_asked(place, tmp_path):
     with pytest.raises(DeidentificationError, match="brain outline"):
         deidentify(source, tmp_path / "out", create_key(tmp_path / "key"))
     assert not (tmp_path / "out").exists()
-    report = deidentify(source, tmp_path / "out", create_key(tmp_path / "key2"), options=Options(deface=False))
+    report = deidentify(source, tmp_path / "out", create_key(tmp_path / "key2"), options=DeidentifyOptions(deface=False))
     assert [proof.face for proof in report.proofs.values()] == ["not asked"]
 
 
 def large_slice(head, level=None):
     """A slice of the phantom at the size of a real one, and the brightness of text."""
-    voxels = head.images[Sequence.T2].voxels[:, :, 36].T
+    voxels = head.images[MRSequence.T2].voxels[:, :, 36].T
     values = np.asarray(Image.fromarray(voxels.astype(np.float32)).resize((256, 256), Image.Resampling.BILINEAR))
     return values.astype(np.uint16), float(values.max()) * (level or 1.0)
 
@@ -190,7 +190,7 @@ def test_text_is_blanked_on_the_way_out(head, place, tmp_path):
     template.PixelData = burnt.tobytes()
     source.mkdir()
     template.save_as(source / "one.dcm")
-    report = deidentify(source, tmp_path / "out", create_key(tmp_path / "key"), options=Options(deface=False))
+    report = deidentify(source, tmp_path / "out", create_key(tmp_path / "key"), options=DeidentifyOptions(deface=False))
     (written,) = report.folder.rglob("*.dcm")
     after = pydicom.dcmread(written)
     assert not after.pixel_array[strokes].any()
@@ -208,7 +208,7 @@ def test_a_real_head(raw_case, tmp_path):
         assert proof.untouched is True
         assert proof.removed_voxels == proof.head_voxels > 50_000
         assert proof.text_slices == 0
-    before, after = read(tmp_path / "in"), read(tmp_path / "out")
+    before, after = read_study(tmp_path / "in"), read_study(tmp_path / "out")
     assert {s: v.evidence.confidence for s, v in before.series.items()} == {
         s: v.evidence.confidence for s, v in after.series.items()
     }

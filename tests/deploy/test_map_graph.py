@@ -114,7 +114,7 @@ def test_a_real_case_has_one_mask_by_all_three_ways(brats, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def visits(self, tmp_path_factory):
+def visits(tmp_path_factory):
     """An input folder with current/, priors/ (a folder and a zip) and notes/."""
     home = tmp_path_factory.mktemp("input")
     options = phantom.PhantomOptions(seed=3, spacing_mm=(4, 4, 4), skull=False, visits=3, growth=1.5, tumour_ml=20)

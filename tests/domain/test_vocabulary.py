@@ -8,15 +8,17 @@ from braintumor.domain import (
     LABELS,
     Author,
     BrainTumorError,
+    EmptyPolicy,
     GeometryError,
     Grid,
     Image,
+    MRSequence,
     Patient,
     Region,
     Segmentation,
-    Sequence,
     Study,
     errors,
+    region_dice,
 )
 from braintumor.domain import regions as labels
 
@@ -86,13 +88,24 @@ def test_images_and_masks_cannot_be_changed_or_be_wrong():
 
 
 def test_the_reference_is_t1ce_or_the_next_best():
-    series = {Sequence.T1: "t1", Sequence.T2: "t2"}
+    series = {MRSequence.T1: "t1", MRSequence.T2: "t2"}
     study = Study("1", "nifti", Patient(), None, series)
     assert study.reference == "t2"
-    assert study.reference_sequence is Sequence.T2
+    assert study.reference_sequence is MRSequence.T2
     with pytest.raises(ValueError, match="without series"):
         _ = Study("1", "nifti", Patient(), None, {}).reference
 
 
 def test_sequences_are_titled_as_radiologists_write_them():
-    assert Sequence.T1CE.title == "T1ce"
+    assert MRSequence.T1CE.title == "T1ce"
+
+
+def test_dice_by_hand_and_what_an_empty_mask_earns():
+    one, other, nothing = np.zeros((4, 5, 2), np.uint8), np.zeros((4, 5, 2), np.uint8), np.zeros((4, 5, 2), np.uint8)
+    one[:2], other[1:4] = 2, 2
+    assert region_dice(one, other) == {Region.WT: pytest.approx(2 * 10 / (20 + 30)), Region.TC: 1.0, Region.ET: 1.0}
+    assert region_dice(one, nothing)[Region.WT] == region_dice(nothing, one)[Region.WT] == 0.0
+
+    left_out = region_dice(one, nothing, EmptyPolicy.EXCLUDE)
+    assert left_out == region_dice(nothing, nothing, EmptyPolicy.EXCLUDE) == dict.fromkeys(Region)
+    assert region_dice(nothing, one, EmptyPolicy.EXCLUDE)[Region.WT] == 0.0  # a missed tumour stays in the mean

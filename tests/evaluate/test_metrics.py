@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from braintumor.domain import Grid, Region
-from braintumor.evaluate.metrics import HD95_PENALTY_MM, LESION_PENALTY_MM, METRICS, EmptyPolicy, score
+from braintumor.domain import EmptyPolicy, Grid, Region
+from braintumor.evaluate.metrics import EMPTY_MEANING, HD95_PENALTY_MM, LESION_PENALTY_MM, METRICS, score
 
 SHAPE = (30, 28, 26)
 KEYS = [metric.key for metric in METRICS]
@@ -117,6 +117,6 @@ def test_no_value_is_nan_or_infinite(predicted, truth, policy):
 
 
 def test_every_policy_says_what_it_does_and_shapes_must_agree():
-    assert all(len(policy.meaning) > 40 for policy in EmptyPolicy)
+    assert all(len(EMPTY_MEANING[policy]) > 40 for policy in EmptyPolicy)
     with pytest.raises(ValueError, match="shape"):
         score(NOTHING[:5], NOTHING, grid())

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from braintumor.domain import Case, Grid, Sequence
+from braintumor.domain import Case, Grid, MRSequence
 from braintumor.evaluate import perturb
 
 
@@ -13,7 +13,7 @@ def case():
     brain = np.zeros((40, 36, 20), bool)
     brain[5:35, 4:30, 2:18] = True
     channels = (rng.normal(size=(4, *brain.shape)) * brain).astype(np.float32)
-    return Case("p", Grid(brain.shape, np.eye(4)), channels, {}, brain, tuple(Sequence), {})
+    return Case("p", Grid(brain.shape, np.eye(4)), channels, {}, brain, tuple(MRSequence), {})
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def case():
         lambda c: perturb.contrast(c, 0.7),
         lambda c: perturb.thick_slices(c, 3),
         lambda c: perturb.misregistered(c, 1.0),
-        lambda c: perturb.without(c, Sequence.T2),
+        lambda c: perturb.without(c, MRSequence.T2),
     ],
 )
 def test_background_stays_zero_input_stays_untouched_and_the_result_repeats(case, change):
@@ -51,7 +51,7 @@ def test_thick_slices_average_along_k_only():
     brain = np.ones((8, 8, 9), bool)
     channels = np.zeros((4, 8, 8, 9), np.float32)
     channels[:, :, :, 4] = 1.0
-    case = Case("p", Grid(brain.shape, np.eye(4)), channels, {}, brain, tuple(Sequence), {})
+    case = Case("p", Grid(brain.shape, np.eye(4)), channels, {}, brain, tuple(MRSequence), {})
     profile = perturb.thick_slices(case, 3).channels[0, 3, 3]
     high = profile == profile.max()
     assert high.nonzero()[0].tolist() == [3, 4, 5]
@@ -65,7 +65,7 @@ def test_shift_moves_one_sequence_by_millimetres(case):
 
 def test_mirror_and_missing_sequences(case):
     assert np.array_equal(perturb.mirrored(case).channels[:, ::-1], case.channels)
-    gone = perturb.without(case, Sequence.FLAIR, Sequence.T1)
-    assert gone.present == (Sequence.T1CE, Sequence.T2)
+    gone = perturb.without(case, MRSequence.FLAIR, MRSequence.T1)
+    assert gone.present == (MRSequence.T1CE, MRSequence.T2)
     assert not gone.channels[[0, 3]].any()
     assert np.array_equal(gone.channels[1], case.channels[1])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from braintumor.domain import Author, Grid, MissingSequenceError, Segmentation, Sequence
+from braintumor.domain import Author, Grid, MissingSequenceError, MRSequence, Segmentation
 from braintumor.evaluate.model import limited
 from braintumor.evaluate.pictures import picture
 from braintumor.train.data import load_case
@@ -135,13 +135,13 @@ def test_the_network_is_evaluated_on_a_case(nifti_study, tmp_path, capsys):
 
 def test_sequences_left_out_are_blank_for_the_network_but_not_for_pictures(nifti_study):
     case, _ = load_case(nifti_study)
-    seen = limited(case, (Sequence.FLAIR, Sequence.T1CE))
-    shown = [sequence for sequence, channel in zip(Sequence, seen.channels, strict=True) if channel.any()]
-    assert shown == [Sequence.T1CE, Sequence.FLAIR] == list(seen.present)
+    seen = limited(case, (MRSequence.FLAIR, MRSequence.T1CE))
+    shown = [sequence for sequence, channel in zip(MRSequence, seen.channels, strict=True) if channel.any()]
+    assert shown == [MRSequence.T1CE, MRSequence.FLAIR] == list(seen.present)
     assert set(seen.display) == set(case.display)
     assert case.channels[0].any()
     with pytest.raises(MissingSequenceError, match="no T2"):
-        limited(seen, (Sequence.T2,))
+        limited(seen, (MRSequence.T2,))
 
 
 def test_a_picture_shows_both_masks_without_an_image_too():
@@ -149,7 +149,7 @@ def test_a_picture_shows_both_masks_without_an_image_too():
     ours, theirs = (Segmentation(m, grid, Author("human", "x")) for m in (tumour(2), tumour()))
     bare = picture(ours, theirs, {}, "a")
     assert bare.width == 2 * 380 + 4
-    with_images = picture(ours, theirs, {Sequence.FLAIR: np.ones(SHAPE), Sequence.T1CE: np.ones(SHAPE)}, "a")
+    with_images = picture(ours, theirs, {MRSequence.FLAIR: np.ones(SHAPE), MRSequence.T1CE: np.ones(SHAPE)}, "a")
     assert with_images.width == 4 * 380 + 3 * 4
     nothing = Segmentation(np.zeros(SHAPE, np.uint8), grid, Author("human", "x"))
     assert picture(nothing, nothing, {}, "a").width == 2 * 380 + 4

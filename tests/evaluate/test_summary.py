@@ -5,8 +5,8 @@ import csv
 import numpy as np
 import pytest
 
-from braintumor.domain import CorruptFileError, Grid, InputNotFoundError, Region
-from braintumor.evaluate.metrics import EmptyPolicy, score
+from braintumor.domain import CorruptFileError, EmptyPolicy, Grid, InputNotFoundError, Region
+from braintumor.evaluate.metrics import score
 from braintumor.evaluate.summary import (
     NOT_GIVEN,
     CaseResult,

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from braintumor.domain import OutputError, WeightsError
-from braintumor.segment import SegmentOptions, load_engine, probabilities, segment
+from braintumor.segment import SegmentOptions, load_engine, probabilities, segment_case
 from braintumor.segment.weights import load, save, save_temperature
 from tests.cli.test_cli import call
 from tests.evaluate.volumes import case_folder, tumour
@@ -78,10 +78,10 @@ def test_cases_that_are_not_held_out_are_said(model, place, capsys):
 def test_the_mask_stays_and_the_probabilities_are_those_of_divided_logits(model, temperature, tta):
     case, options = case_of_noise(), SegmentOptions(tta=tta, min_component_ml=0.0)
     engine = load_engine("torch", model)
-    plain, mask = probabilities(case, engine, options), segment(case, engine, options)
+    plain, mask = probabilities(case, engine, options), segment_case(case, engine, options)
     assert plain.decided is None
     engine.model = replace(engine.model, temperature=temperature)
-    changed, again = probabilities(case, engine, options), segment(case, engine, options)
+    changed, again = probabilities(case, engine, options), segment_case(case, engine, options)
     assert len(np.unique(mask.mask)) > 1
     assert np.array_equal(mask.mask, again.mask)
     assert not np.array_equal(mask.uncertainty, again.uncertainty)
@@ -91,9 +91,9 @@ def test_the_mask_stays_and_the_probabilities_are_those_of_divided_logits(model,
 
 def test_a_temperature_of_one_changes_no_bit(model):
     case = case_of_noise()
-    before = segment(case, load_engine("torch", model))
+    before = segment_case(case, load_engine("torch", model))
     save_temperature(model, load(model), 1.0, {})
-    after = segment(case, load_engine("torch", model))
+    after = segment_case(case, load_engine("torch", model))
     assert np.array_equal(before.mask, after.mask)
     assert np.array_equal(before.uncertainty, after.uncertainty)
     assert before.confidence == after.confidence

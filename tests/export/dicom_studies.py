@@ -21,10 +21,10 @@ from braintumor.domain import (
     Image,
     Lesion,
     Measurements,
+    MRSequence,
     Patient,
     RegionMeasurement,
     Segmentation,
-    Sequence,
     Study,
 )
 from braintumor.phantom.dicom import Awkward, study_header, write_series
@@ -78,10 +78,10 @@ def write_study(folder: Path, variant: Variant) -> Study:
     patient = Patient("P-1", variant.name, "19700101", "F")
     header = replace(study_header(folder.name, patient, date(2024, 5, 6)), character_set=variant.character_set)
     voxels = (np.arange(np.prod(SHAPE)).reshape(SHAPE) % 997).astype(np.float32)
-    for number, sequence in enumerate((Sequence.T1CE, Sequence.FLAIR), 1):
+    for number, sequence in enumerate((MRSequence.T1CE, MRSequence.FLAIR), 1):
         image = Image(voxels, variant.grid)
         write_series(image, folder / sequence.value, header, sequence, series_number=number, awkward=variant.awkward)
-    return study_stage.read(folder)
+    return study_stage.read_study(folder)
 
 
 def a_mask(grid: Grid, author: Author = MODEL, values: tuple[int, ...] = (1, 2, 4)) -> Segmentation:

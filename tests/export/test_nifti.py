@@ -19,9 +19,9 @@ from braintumor.domain import (
     Grid,
     Image,
     Instance,
+    MRSequence,
     Patient,
     Segmentation,
-    Sequence,
     Series,
     Severity,
     Study,
@@ -35,7 +35,7 @@ WHEN = datetime(2026, 1, 2, 3, 4, 5)
 
 
 def a_series(sequence, grid, path=None):
-    instance = Instance(f"{sequence}.nii.gz", "0" * 63 + str(list(Sequence).index(sequence)), Path(path or "gone.nii.gz"))
+    instance = Instance(f"{sequence}.nii.gz", "0" * 63 + str(list(MRSequence).index(sequence)), Path(path or "gone.nii.gz"))
     image = Image(np.zeros(grid.shape, np.float32), grid)
     return Series(f"series-{sequence}", image, (instance,), (1,) * grid.shape[2], {}, Evidence(sequence, 1.0, ("name",)))
 
@@ -53,7 +53,7 @@ def a_mask(grid, seed=0, uncertainty=False):
 
 def written(study, folder, uncertainty=False):
     folder.mkdir(exist_ok=True)
-    masks = {s: a_mask(series.image.grid, seed=list(Sequence).index(s)) for s, series in study.series.items()}
+    masks = {s: a_mask(series.image.grid, seed=list(MRSequence).index(s)) for s, series in study.series.items()}
     case = a_mask(study.reference.image.grid, uncertainty=uncertainty)
     return masks, write_nifti(study, case, masks, folder, provenance_of(study, case, WHEN))
 
@@ -64,20 +64,24 @@ def named(paths, ending):
 
 def test_series_on_one_grid_share_one_mask(tmp_path):
     grid = tilted_grid()
-    masks, paths = written(a_study(dict.fromkeys(Sequence, grid)), tmp_path)
+    masks, paths = written(a_study(dict.fromkeys(MRSequence, grid)), tmp_path)
     (path,) = named(paths, "_dseg.nii.gz")
     assert "_space-orig_" in path.name
     assert path.parent.name == "anat"
-    np.testing.assert_array_equal(np.asarray(nib.load(path).dataobj), masks[Sequence.T1CE].mask)
+    np.testing.assert_array_equal(np.asarray(nib.load(path).dataobj), masks[MRSequence.T1CE].mask)
 
 
 def test_each_distinct_grid_has_its_own_mask_on_exactly_its_voxels(tmp_path):
-    grids = {Sequence.T1CE: tilted_grid(), Sequence.FLAIR: tilted_grid((20, 22, 7), reverse=True), Sequence.T1: tilted_grid()}
+    grids = {
+        MRSequence.T1CE: tilted_grid(),
+        MRSequence.FLAIR: tilted_grid((20, 22, 7), reverse=True),
+        MRSequence.T1: tilted_grid(),
+    }
     study = a_study(grids)
     masks, paths = written(study, tmp_path)
     files = {path.name.split("_space-")[1].split("_")[0]: path for path in named(paths, "_dseg.nii.gz")}
     assert set(files) == {"T1ce", "FLAIR"}
-    for title, sequence in (("T1ce", Sequence.T1CE), ("FLAIR", Sequence.FLAIR)):
+    for title, sequence in (("T1ce", MRSequence.T1CE), ("FLAIR", MRSequence.FLAIR)):
         image = nib.load(files[title])
         assert image.get_data_dtype() == np.uint8
         np.testing.assert_array_equal(np.asarray(image.dataobj), masks[sequence].mask)
@@ -110,19 +114,19 @@ def test_nifti_sources_give_back_exactly_their_grid(tmp_path_factory, order, fli
     nib.save(source, path)
 
     as_read = nib.load(path)
-    study = a_study({Sequence.T1CE: Grid(shape, LPS_FROM_RAS @ as_read.affine)}, "nifti", "case", {Sequence.T1CE: path})
+    study = a_study({MRSequence.T1CE: Grid(shape, LPS_FROM_RAS @ as_read.affine)}, "nifti", "case", {MRSequence.T1CE: path})
     masks, paths = written(study, folder / "out")
     result = nib.load(named(paths, "_dseg.nii.gz")[0])
     np.testing.assert_array_equal(result.affine, as_read.affine)
     for field in ("qform_code", "sform_code", "srow_x", "quatern_b", "quatern_d", "qoffset_x"):
         np.testing.assert_array_equal(result.header[field], as_read.header[field])
     np.testing.assert_array_equal(result.header["pixdim"][:4], as_read.header["pixdim"][:4])
-    np.testing.assert_array_equal(np.asarray(result.dataobj), masks[Sequence.T1CE].mask)
+    np.testing.assert_array_equal(np.asarray(result.dataobj), masks[MRSequence.T1CE].mask)
     assert bytes(result.header["descrip"]).strip(b"\0") == b""
 
 
 def test_sidecar_and_table_explain_the_mask(tmp_path):
-    study = a_study(dict.fromkeys(Sequence, tilted_grid()))
+    study = a_study(dict.fromkeys(MRSequence, tilted_grid()))
     _, paths = written(study, tmp_path)
     sidecar = json.loads(named(paths, "_dseg.json")[0].read_text())
     assert sidecar["Manual"] is False
@@ -136,7 +140,7 @@ def test_sidecar_and_table_explain_the_mask(tmp_path):
 
 
 def test_data_set_description_has_what_bids_asks_of_derivatives(tmp_path):
-    _, paths = written(a_study(dict.fromkeys(Sequence, tilted_grid())), tmp_path)
+    _, paths = written(a_study(dict.fromkeys(MRSequence, tilted_grid())), tmp_path)
     description = json.loads((tmp_path / "dataset_description.json").read_text())
     assert tmp_path / "dataset_description.json" in paths
     assert description["DatasetType"] == "derivative"
@@ -145,7 +149,7 @@ def test_data_set_description_has_what_bids_asks_of_derivatives(tmp_path):
 
 
 def test_uncertainty_is_kept_to_a_part_in_255(tmp_path):
-    study = a_study({Sequence.FLAIR: tilted_grid()})
+    study = a_study({MRSequence.FLAIR: tilted_grid()})
     _, paths = written(study, tmp_path, uncertainty=True)
     (path,) = named(paths, "_probseg.nii.gz")
     expected = a_mask(study.reference.image.grid, uncertainty=True).uncertainty
@@ -167,7 +171,7 @@ def test_subject_and_session_labels(tmp_path, kind, uid, start):
     grid = tilted_grid((5, 6, 7))
     source = tmp_path / "t1ce.nii.gz"
     nib.save(nib.Nifti1Image(np.zeros(grid.shape, np.uint8), LPS_FROM_RAS @ grid.affine), source)
-    _, paths = written(a_study({Sequence.T1CE: grid}, kind, uid, {Sequence.T1CE: source}), tmp_path / "out")
+    _, paths = written(a_study({MRSequence.T1CE: grid}, kind, uid, {MRSequence.T1CE: source}), tmp_path / "out")
     (path,) = named(paths, "_dseg.nii.gz")
     assert path.name.startswith(start)
     label = start.removeprefix("sub-").removesuffix("_space").split("_")[0]
@@ -175,7 +179,7 @@ def test_subject_and_session_labels(tmp_path, kind, uid, start):
 
 
 def test_the_patient_is_nowhere_in_what_is_written(tmp_path):
-    _, paths = written(a_study(dict.fromkeys(Sequence, tilted_grid())), tmp_path)
+    _, paths = written(a_study(dict.fromkeys(MRSequence, tilted_grid())), tmp_path)
     for path in paths:
         content = nib.load(path).header.binaryblock if path.name.endswith(".nii.gz") else path.read_bytes()
         for secret in (b"PID-42", b"Doe", b"19610217", b"2024"):
@@ -184,19 +188,19 @@ def test_the_patient_is_nowhere_in_what_is_written(tmp_path):
 
 
 def test_a_person_as_author(tmp_path):
-    study = a_study({Sequence.T1CE: tilted_grid()})
+    study = a_study({MRSequence.T1CE: tilted_grid()})
     mask = replace(a_mask(study.reference.image.grid), author=Author("human", "reader"))
-    paths = write_nifti(study, mask, {Sequence.T1CE: mask}, tmp_path, provenance_of(study, mask, WHEN))
+    paths = write_nifti(study, mask, {MRSequence.T1CE: mask}, tmp_path, provenance_of(study, mask, WHEN))
     assert json.loads(named(paths, "_dseg.json")[0].read_text())["Manual"] is True
 
 
 def test_writing_twice_gives_the_same_bytes(tmp_path):
-    study = a_study(dict.fromkeys(Sequence, tilted_grid()))
+    study = a_study(dict.fromkeys(MRSequence, tilted_grid()))
     first, second = (written(study, tmp_path / name, uncertainty=True)[1] for name in "ab")
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
 
 
 def test_a_nifti_source_that_is_gone_still_gives_the_right_grid(tmp_path):
     grid = tilted_grid()
-    _, paths = written(a_study({Sequence.T1CE: grid}, "nifti", "case"), tmp_path)
+    _, paths = written(a_study({MRSequence.T1CE: grid}, "nifti", "case"), tmp_path)
     np.testing.assert_allclose(nib.load(named(paths, "_dseg.nii.gz")[0]).affine, LPS_FROM_RAS @ grid.affine, atol=1e-4)

@@ -23,9 +23,9 @@ from braintumor.domain import (
     Grid,
     Image,
     InputNotFoundError,
+    MRSequence,
     OutputError,
     Segmentation,
-    Sequence,
     Series,
     Study,
 )
@@ -215,7 +215,7 @@ def test_the_same_context_gives_the_same_bytes_and_a_change_new_uids(study: Stud
 
 
 def test_each_of_the_series_can_be_the_one_referred_to(study: Study, tmp_path: Path) -> None:
-    flair = study.series[Sequence.FLAIR]
+    flair = study.series[MRSequence.FLAIR]
     path = written(study, a_mask(STRAIGHT), tmp_path / "flair.dcm", series=flair)
     on_flair, on_t1ce = pydicom.dcmread(path), pydicom.dcmread(written(study, a_mask(STRAIGHT), tmp_path / "t1ce.dcm"))
     assert on_flair.ReferencedSeriesSequence[0].SeriesInstanceUID == flair.uid
@@ -241,7 +241,7 @@ def test_frames_of_one_stack_are_found_where_an_instance_holds_more(tmp_path: Pa
     box = (slice(0, SHAPE[0]), slice(0, SHAPE[1]), slice(4, 14))
     image = Image(series.image.voxels[box], series.image.grid.cropped(box))
     stack = replace(series, image=image, frames=series.frames[4:14])
-    study = replace(study, series={Sequence.T1CE: stack})
+    study = replace(study, series={MRSequence.T1CE: stack})
     segmentation = Segmentation(a_mask(OBLIQUE).mask[box], image.grid, MODEL)
 
     written_path = written(study, segmentation, tmp_path / "seg.dcm")

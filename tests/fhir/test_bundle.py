@@ -25,7 +25,7 @@ from braintumor.domain import (
     Severity,
     Status,
 )
-from braintumor.fhir import bundle, code_system, codes, imaging_selection, validate
+from braintumor.fhir import bundle, code_system, codes, validate
 from tests import reports
 
 ALL = pytest.mark.parametrize("name", reports.FACTORIES)
@@ -82,10 +82,10 @@ def test_every_code_of_ours_is_published_and_every_display_is_its_own(name: str)
 
 
 def test_every_state_has_a_code() -> None:
-    for word in (*map(codes.category, Category), *map(codes.confirmation, Confirmation), *map(codes.severity, Severity)):
-        assert word.meaning
-    for word in (*map(codes.course, LesionState), *map(codes.direction, Direction)):
-        assert word.meaning
+    kinds = {"rano": Category, "confirmation": Confirmation, "severity": Severity, "course": LesionState, "change": Direction}
+    for kind, words in kinds.items():
+        for word in words:
+            assert codes.word(kind, word).meaning
 
 
 def test_nifti_makes_up_nobody_and_no_study() -> None:
@@ -287,21 +287,6 @@ def test_mask_by_a_person() -> None:
     (device,) = of(made, "Device")
     assert [each["type"]["text"] for each in device["version"]] == ["software"]
     assert "Asha Rao" not in json.dumps(device)
-
-
-def test_selection_of_the_segmentation_is_r5() -> None:
-    from fhir.resources.imagingselection import ImagingSelection
-
-    report = reports.amended()
-    found = imaging_selection(report)
-    ImagingSelection.model_validate(found)
-    assert found["seriesUid"] == reports.uid("amended", "seg")
-    assert found["instance"][0]["subset"] == ["1", "2", "3"]
-    plain = imaging_selection(reports.first_visit())
-    ImagingSelection.model_validate(plain)
-    assert plain["seriesUid"] == reports.uid("first", "t1ce")
-    with pytest.raises(FhirError):
-        imaging_selection(reports.nifti())
 
 
 def test_validate_notices() -> None:

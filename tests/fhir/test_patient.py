@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braintumor.domain import Identifier, Line, Patient, Section
+from braintumor.domain import Identifier, Line, Patient, Section, abha_identifier
 from braintumor.fhir import bundle, validate
 from braintumor.fhir.parts import Naming, clean, token
 from braintumor.fhir.patient import birth_date, human_names, identifiers, person_name
@@ -104,3 +104,10 @@ def test_names_come_back(parts: list[str]) -> None:
     middle = middle if given_name else ""  # FHIR keeps an order of given names, not a gap in it
     name = "^".join((family, given_name, middle, prefix, suffix)).rstrip("^")
     assert person_name(human_names(name)) == name
+
+
+def test_an_abha_number_has_14_digits() -> None:
+    assert abha_identifier("12 3456-7890 1234") == Identifier(reports.ABHA, "12-3456-7890-1234")
+    for wrong in ("", "123", "1234567890123४", "12345678901234 5"):
+        with pytest.raises(ValueError, match="14 digits"):
+            abha_identifier(wrong)

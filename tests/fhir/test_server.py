@@ -10,10 +10,11 @@ import httpx
 import pytest
 
 from braintumor.domain import FhirError, Identifier, Patient, Status
-from braintumor.fhir import FhirClient, bundle, code_system, compare
+from braintumor.fhir import FhirClient, bundle, code_system
 from deploy.dev import fhir_server
 from deploy.dev.fhir_server import FhirServer
 from tests import reports
+from tests.fhir.compare import compare
 
 KINDS = (
     "Patient",

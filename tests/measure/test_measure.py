@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from braintumor.domain import LPS_FROM_RAS, GeometryError, Grid, Region, Segmentation, Severity, canonical
-from braintumor.measure import MIN_LESION_ML, as_dict, measure
+from braintumor.measure import MIN_LESION_ML, as_dict, measure_case
 from braintumor.measure.atlas import load_atlas
 from tests.measure.shapes import ellipsoid, grid, segmentation
 
@@ -39,7 +39,7 @@ def tumour(g, centre=(35.0, 0.0, 0.0)):
 def test_every_region_and_label_is_measured_and_nested_volumes_add_up():
     g, brain = head()
     seg = tumour(g)
-    measured = measure(seg, brain, case_id="case")
+    measured = measure_case(seg, brain, case_id="case")
     assert set(measured.regions) == {"WT", "TC", "ET", "NCR", "ED"}
     volume = {key: region.volume_ml for key, region in measured.regions.items()}
     assert volume["WT"] == pytest.approx(np.count_nonzero(seg.mask) * 0.027)
@@ -68,7 +68,7 @@ def test_every_region_and_label_is_measured_and_nested_volumes_add_up():
 def test_an_oblique_anisotropic_grid_measures_the_same_ball(spacing, turn, place):
     g = grid((32, 26, 18), spacing, turn, centre=(100, -50, 20))
     centre = np.array((100, -50, 20)) + place
-    measured = measure(segmentation(g, ET=ellipsoid(g, (14, 14, 14), centre)), None, case_id="x").regions["ET"]
+    measured = measure_case(segmentation(g, ET=ellipsoid(g, (14, 14, 14), centre)), None, case_id="x").regions["ET"]
     assert measured.volume_ml == pytest.approx(4 / 3 * np.pi * 14**3 / 1000, rel=0.04)
     assert measured.centroid_lps == pytest.approx(tuple(centre), abs=0.4)
     assert measured.max_diameter_3d_mm == pytest.approx(28, abs=max(spacing))
@@ -77,7 +77,7 @@ def test_an_oblique_anisotropic_grid_measures_the_same_ball(spacing, turn, place
 
 def test_an_empty_mask_is_measured_as_nothing():
     g, brain = head()
-    measured = measure(segmentation(g), brain, case_id="case")
+    measured = measure_case(segmentation(g), brain, case_id="case")
     assert codes(measured) == {"no-tumour": Severity.INFO}
     assert measured.lesions == ()
     assert measured.brain_ml > 1000
@@ -91,7 +91,7 @@ def test_a_single_voxel_is_measured_but_is_a_speck_and_no_lesion():
     g = grid((9, 9, 9))
     where = np.zeros(g.shape, bool)
     where[4, 4, 4] = True
-    measured = measure(segmentation(g, ET=where), None, case_id="case")
+    measured = measure_case(segmentation(g, ET=where), None, case_id="case")
     whole = measured.regions["WT"]
     assert whole.volume_ml == pytest.approx(0.001)
     assert whole.max_diameter_3d_mm == 0.0
@@ -104,7 +104,7 @@ def test_a_tumour_in_one_slice_keeps_its_slice_number():
     g = grid((20, 20, 9), (1.0, 1.0, 5.0))
     where = np.zeros(g.shape, bool)
     where[5:15, 6:16, 6] = True
-    measured = measure(segmentation(g, ET=where), None, case_id="case")
+    measured = measure_case(segmentation(g, ET=where), None, case_id="case")
     assert measured.regions["ET"].diameters.slice_index == 6
     assert measured.lesions[0].diameters.slice_index == 6
     np.testing.assert_array_equal(np.flatnonzero(measured.regions["ET"].area_mm2), [6])
@@ -125,19 +125,19 @@ def test_a_tumour_at_the_edge_of_the_volume_is_flagged(box, touches):
     g = grid((10, 10, 10))
     where = np.zeros(g.shape, bool)
     where[box] = True
-    assert ("touches-border" in codes(measure(segmentation(g, ED=where), None, case_id="c"))) == touches
+    assert ("touches-border" in codes(measure_case(segmentation(g, ED=where), None, case_id="c"))) == touches
 
 
 @pytest.mark.parametrize(("spacing", "severity"), [(3.0, None), (4.0, Severity.INFO), (6.0, Severity.WARNING)])
 def test_thick_slices_are_flagged(spacing, severity):
     g = grid((8, 8, 8), (1.0, 1.0, spacing))
-    assert codes(measure(segmentation(g), None, case_id="c")).get("thick-slices") == severity
+    assert codes(measure_case(segmentation(g), None, case_id="c")).get("thick-slices") == severity
 
 
 def test_a_brain_mask_on_another_grid_is_refused():
     g = grid((8, 8, 8))
     with pytest.raises(GeometryError, match="shape"):
-        measure(segmentation(g), np.zeros((8, 8, 9), bool), case_id="c")
+        measure_case(segmentation(g), np.zeros((8, 8, 9), bool), case_id="c")
 
 
 # --- side and lobe ---------------------------------------------------------------------------------------------------
@@ -152,8 +152,8 @@ def test_the_side_is_the_patients_however_the_head_lies_and_turns_with_a_mirror(
     g, brain = head((4.0, 4.0, 4.0), turn, centre)
     left = ellipsoid(g, (14, 14, 14), np.add(centre, (30, 5, 10)))
     right = ellipsoid(g, (14, 14, 14), np.add(centre, (-30, 5, 10)))
-    assert measure(segmentation(g, ED=left), brain, case_id="c").regions["WT"].side == "left"
-    assert measure(segmentation(g, ED=right), brain, case_id="c").regions["WT"].side == "right"
+    assert measure_case(segmentation(g, ED=left), brain, case_id="c").regions["WT"].side == "left"
+    assert measure_case(segmentation(g, ED=right), brain, case_id="c").regions["WT"].side == "right"
 
 
 def test_midline_and_both_sides_are_told_apart():
@@ -164,7 +164,7 @@ def test_midline_and_both_sides_are_told_apart():
         "left": ellipsoid(g, (14, 10, 10), (12, 0, 0)),  # reaches the midline, but hardly beyond
     }
     for side, where in sides.items():
-        measured = measure(segmentation(g, ED=where), brain, case_id="c")
+        measured = measure_case(segmentation(g, ED=where), brain, case_id="c")
         assert measured.regions["WT"].side == side
         assert measured.lesions[0].side == side
 
@@ -179,14 +179,14 @@ def test_the_midline_turns_with_a_turned_head(turn):
     centre = (rotation @ [0, 60, 20, 1])[:3]
     assert abs(centre[0]) > 15
     where = ellipsoid(g, (5, 5, 5), centre)
-    assert measure(segmentation(g, ED=where), atlas.distance < 0, case_id="c").regions["WT"].side == "midline"
+    assert measure_case(segmentation(g, ED=where), atlas.distance < 0, case_id="c").regions["WT"].side == "midline"
 
 
 def test_a_brain_cut_off_by_the_field_of_view_still_has_its_midline():
     g, brain = head(centre=(40, 0, 0))
     slab = g.cropped((slice(0, g.shape[0]), slice(0, g.shape[1]), slice(25, 42)))
     where = ellipsoid(slab, (12, 12, 12), (20, 0, 10))
-    measured = measure(segmentation(slab, ED=where), brain[:, :, 25:42], case_id="c")
+    measured = measure_case(segmentation(slab, ED=where), brain[:, :, 25:42], case_id="c")
     assert measured.regions["WT"].side == "right"
 
 
@@ -208,7 +208,7 @@ def test_lobes_are_found_in_the_standard_brain_moved_and_resized(place, lobe):
     move = np.array([[1.08, 0, 0, 12], [0, 0.95, 0, -30], [0, 0, 1.05, 55], [0, 0, 0, 1.0]])
     g = Grid(atlas.grid.shape, move @ atlas.grid.affine)
     where = ellipsoid(g, (6, 6, 6), (move @ [*place, 1])[:3])
-    found, share = measure(segmentation(g, ED=where), atlas.distance < 0, case_id="c").regions["WT"].lobe
+    found, share = measure_case(segmentation(g, ED=where), atlas.distance < 0, case_id="c").regions["WT"].lobe
     assert found == lobe
     assert 0.5 < share <= 1.0
 
@@ -217,7 +217,7 @@ def test_lobes_are_found_in_the_standard_brain_moved_and_resized(place, lobe):
 def test_without_a_brain_mask_side_and_lobe_are_unknown_and_it_is_said(brain):
     g = grid((20, 20, 20))
     mask = None if brain is None else np.zeros(g.shape, bool)
-    measured = measure(segmentation(g, ED=ellipsoid(g, (6, 6, 6))), mask, case_id="c")
+    measured = measure_case(segmentation(g, ED=ellipsoid(g, (6, 6, 6))), mask, case_id="c")
     assert codes(measured) == {"no-brain-mask": Severity.WARNING}
     assert (measured.regions["WT"].side, measured.regions["WT"].lobe) == (None, None)
     assert measured.lesions[0].side == "unknown"
@@ -228,7 +228,7 @@ def test_a_brain_mask_that_is_no_brain_is_not_trusted():
     g, _ = head((4.0, 4.0, 4.0))
     rods = np.zeros(g.shape, bool)
     rods[4:6, 4:44, 4:6] = rods[40:42, 4:44, 40:42] = rods[4:44, 24:26, 4:6] = True
-    measured = measure(segmentation(g, ED=ellipsoid(g, (12, 12, 12))), rods, case_id="c")
+    measured = measure_case(segmentation(g, ED=ellipsoid(g, (12, 12, 12))), rods, case_id="c")
     assert codes(measured)["poor-brain-match"] == Severity.WARNING
     assert measured.regions["WT"].side is None
 
@@ -244,7 +244,7 @@ def two_lesions():
 
 def test_lesions_are_listed_largest_first_and_add_up_to_the_whole():
     _, brain, seg = two_lesions()
-    measured = measure(seg, brain, case_id="case")
+    measured = measure_case(seg, brain, case_id="case")
     first, second = measured.lesions
     assert (first.number, second.number) == (1, 2)
     assert (first.tracking_id, second.tracking_id) == ("Lesion 1", "Lesion 2")
@@ -262,7 +262,7 @@ def test_voxels_that_touch_at_a_corner_are_one_lesion():
     g = grid((12, 12, 12), (5.0, 5.0, 5.0))
     where = np.zeros(g.shape, bool)
     where[3, 3, 3] = where[4, 4, 4] = where[8, 8, 8] = True
-    measured = measure(segmentation(g, ED=where), None, case_id="c", min_lesion_ml=0.1)
+    measured = measure_case(segmentation(g, ED=where), None, case_id="c", min_lesion_ml=0.1)
     assert [round(lesion.volume_ml["WT"], 3) for lesion in measured.lesions] == [0.25, 0.125]
 
 
@@ -270,18 +270,18 @@ def test_specks_are_counted_in_volumes_and_flag_but_not_listed():
     g = grid((30, 30, 30))
     where = ellipsoid(g, (6, 6, 6))
     where[2, 2, 2] = where[26, 26, 26] = True
-    measured = measure(segmentation(g, ED=where), None, case_id="c")
+    measured = measure_case(segmentation(g, ED=where), None, case_id="c")
     assert len(measured.lesions) == 1
     assert measured.regions["WT"].volume_ml == pytest.approx(measured.lesions[0].volume_ml["WT"] + 0.002)
     flag = next(f for f in measured.flags if f.code == "small-components")
     assert flag.severity == Severity.INFO
     assert "2 separate specks" in flag.message
-    assert len(measure(segmentation(g, ED=where), None, case_id="c", min_lesion_ml=0.0005).lesions) == 3
+    assert len(measure_case(segmentation(g, ED=where), None, case_id="c", min_lesion_ml=0.0005).lesions) == 3
     assert pytest.approx(50 * g.voxel_ml) == MIN_LESION_ML
 
 
 def uids(seg, case_id="case"):
-    return [lesion.tracking_uid for lesion in measure(seg, None, case_id=case_id).lesions]
+    return [lesion.tracking_uid for lesion in measure_case(seg, None, case_id=case_id).lesions]
 
 
 def test_tracking_uids_are_valid_repeatable_and_belong_to_one_mask_of_one_case():
@@ -302,7 +302,7 @@ def test_tracking_uids_are_valid_repeatable_and_belong_to_one_mask_of_one_case()
 
 def test_the_table_survives_json_and_says_what_was_measured():
     _, brain, seg = two_lesions()
-    measured = measure(seg, brain, case_id="case")
+    measured = measure_case(seg, brain, case_id="case")
     table = as_dict(measured)
     assert json.loads(json.dumps(table, allow_nan=False)) == table
     whole = table["regions"]["WT"]
@@ -316,7 +316,7 @@ def test_the_table_survives_json_and_says_what_was_measured():
 
 def test_the_table_has_none_for_what_is_absent():
     g = grid((4, 4, 4))
-    table = as_dict(measure(segmentation(g), None, case_id="c"))
+    table = as_dict(measure_case(segmentation(g), None, case_id="c"))
     absent = ("max_diameter_3d_mm", "diameters", "centroid_lps", "side", "lobe")
     assert all(region[key] is None for region in table["regions"].values() for key in absent)
     assert table["flags"] == [{"code": "no-tumour", "severity": "info", "message": "No voxel was segmented as tumour."}]
@@ -336,7 +336,7 @@ def test_a_real_case_is_measured_plausibly(brats: Path):
     brain = turn.apply(np.asarray(t1.dataobj) > 0)
     g = turn.grid(g)
     seg = Segmentation(mask, g, segmentation(grid((1, 1, 1))).author)
-    measured = measure(seg, brain, case_id="case")
+    measured = measure_case(seg, brain, case_id="case")
     whole = measured.regions["WT"]
     assert whole.volume_ml == pytest.approx(np.count_nonzero(mask) / 1000)
     assert whole.simpson_ml == pytest.approx(whole.volume_ml, rel=0.01)

@@ -24,9 +24,9 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, evt
 
 from braintumor.domain import DatabaseError
-from braintumor.node.deliver import Confirmation, Fault, Outlet, OutletError, Parcel, files_of, open_destination
-from braintumor.node.settings import Deliver, Destination
-from braintumor.node.states import Delivery, DeliveryState
+from braintumor.node.deliver import Delivery, DeliveryConfirmation, Destination, Fault, OutletError, files_of, open_destination
+from braintumor.node.settings import Deliver, DestinationSettings
+from braintumor.node.states import DeliveryRecord, DeliveryState
 
 SOON_S = 30.0
 """Longest wait for what must happen; a failing test takes so long, a passing one does not."""
@@ -53,11 +53,11 @@ def copied(results: Path, target: Path) -> Path:
     return Path(shutil.copytree(results, target))
 
 
-def parcel_of(results: Path, *send: str, kind: Any = "dicom") -> Parcel:
-    return Parcel("S-abc", 1, files_of(results, send or ("segmentation", "measurements"), kind))
+def parcel_of(results: Path, *send: str, kind: Any = "dicom") -> Delivery:
+    return Delivery("S-abc", 1, files_of(results, send or ("segmentation", "measurements"), kind))
 
 
-def uids(parcel: Parcel) -> list[str]:
+def uids(parcel: Delivery) -> list[str]:
     return [item.reference().sop_uid for item in parcel.items]
 
 
@@ -67,9 +67,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def destination(port: int, **settings: Any) -> Destination:
+def destination(port: int, **settings: Any) -> DestinationSettings:
     """A DICOM destination on this machine."""
-    return Destination(**{"name": "pacs", "kind": "dicom", "host": "127.0.0.1", "port": port, "ae_title": "PEER"} | settings)
+    return DestinationSettings(
+        **{"name": "pacs", "kind": "dicom", "host": "127.0.0.1", "port": port, "ae_title": "PEER"} | settings
+    )
 
 
 @dataclass
@@ -145,33 +147,33 @@ _CLASSES = (
 class MemoryLedger:
     """`DeliveryLedger` without a database, and what happened to it."""
 
-    def __init__(self, *rows: Delivery) -> None:
+    def __init__(self, *rows: DeliveryRecord) -> None:
         self.rows = {row.id: row for row in rows}
         self.events: list[tuple[str, int, str]] = []
         self.down = False
         self._changed = threading.Condition()
 
-    def add(self, row: Delivery) -> None:
+    def add(self, row: DeliveryRecord) -> None:
         with self._changed:
             self.rows[row.id] = row
 
-    def due(self, destination: str, limit: int) -> list[Delivery]:
+    def due(self, destination: str, limit: int) -> list[DeliveryRecord]:
         with self._changed:
             self._check()
             waiting = (DeliveryState.PENDING, DeliveryState.DELIVERED)
             found = [row for row in self.rows.values() if row.destination == destination and row.state in waiting]
             return sorted(found, key=lambda row: row.id)[:limit]
 
-    def delivered(self, delivery: Delivery) -> bool:
+    def delivered(self, delivery: DeliveryRecord) -> bool:
         return self._set(delivery, DeliveryState.DELIVERED, "delivered")
 
-    def acknowledged(self, delivery: Delivery) -> bool:
+    def acknowledged(self, delivery: DeliveryRecord) -> bool:
         return self._set(delivery, DeliveryState.ACKNOWLEDGED, "acknowledged")
 
-    def delivery_failed_once(self, delivery: Delivery, reason: str) -> bool:
+    def delivery_failed_once(self, delivery: DeliveryRecord, reason: str) -> bool:
         return self._set(delivery, self.rows[delivery.id].state, "failed", reason)
 
-    def delivery_given_up(self, delivery: Delivery, reason: str) -> bool:
+    def delivery_given_up(self, delivery: DeliveryRecord, reason: str) -> bool:
         return self._set(delivery, DeliveryState.FAILED, "given-up", reason)
 
     def wait(self, condition: Callable[[MemoryLedger], object]) -> None:
@@ -187,7 +189,7 @@ class MemoryLedger:
     def reasons(self, event: str) -> list[str]:
         return [reason for what, _, reason in self.events if what == event]
 
-    def _set(self, delivery: Delivery, state: DeliveryState, event: str, reason: str = "") -> bool:
+    def _set(self, delivery: DeliveryRecord, state: DeliveryState, event: str, reason: str = "") -> bool:
         with self._changed:
             self._check()
             self.rows[delivery.id] = replace(self.rows[delivery.id], state=state)
@@ -200,9 +202,9 @@ class MemoryLedger:
             raise DatabaseError("The database does not answer", remedy="Wait")
 
 
-def row(number: int, results: Path, destination: str = "pacs", since: str = "2026-01-01T00:00:00+00:00") -> Delivery:
+def row(number: int, results: Path, destination: str = "pacs", since: str = "2026-01-01T00:00:00+00:00") -> DeliveryRecord:
     """A pending delivery; an absolute path of results stays as it is below any state folder."""
-    return Delivery(
+    return DeliveryRecord(
         id=number,
         study_id=number,
         pseudonym=f"S-{number:04d}",
@@ -260,7 +262,7 @@ QUICK = Deliver(first_wait_s=0.02, longest_wait_s=0.1)
 """Waits that a test has the time for."""
 
 
-def way(port: int, **settings: Any) -> tuple[Destination, Outlet]:
+def way(port: int, **settings: Any) -> tuple[DestinationSettings, Destination]:
     chosen = destination(port, **settings)
     return chosen, open_destination(chosen)
 
@@ -268,23 +270,23 @@ def way(port: int, **settings: Any) -> tuple[Destination, Outlet]:
 class Scripted:
     """An outlet that does what a test says, call by call; then everything goes well."""
 
-    def __init__(self, *sends: Fault | None, answers: tuple[Confirmation, ...] = ()) -> None:
+    def __init__(self, *sends: Fault | None, answers: tuple[DeliveryConfirmation, ...] = ()) -> None:
         self._sends, self._answers = list(sends), list(answers)
         self.sent: list[str] = []
         self.asked = 0
 
-    def send(self, parcel: Parcel) -> None:
+    def send(self, parcel: Delivery) -> None:
         self.sent.append(parcel.pseudonym)
         fault = self._sends.pop(0) if self._sends else None
         if fault is not None:
             raise OutletError(fault, "As the test says", remedy="None")
 
-    def confirm(self, parcel: Parcel) -> Confirmation:
+    def confirm(self, parcel: Delivery) -> DeliveryConfirmation:
         self.asked += 1
-        return self._answers.pop(0) if self._answers else Confirmation.KEPT
+        return self._answers.pop(0) if self._answers else DeliveryConfirmation.KEPT
 
     def abandon(self) -> None: ...
 
 
-def named(name: str, outlet: Outlet) -> tuple[Destination, Outlet]:
+def named(name: str, outlet: Destination) -> tuple[DestinationSettings, Destination]:
     return destination(1, name=name), outlet

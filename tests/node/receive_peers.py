@@ -22,8 +22,7 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, build_context
 
-from braintumor.domain import Patient
-from braintumor.domain import Sequence as Weighting
+from braintumor.domain import MRSequence, Patient
 from braintumor.node.receive.dimse import StorageService
 from braintumor.node.settings import Dicom
 from braintumor.node.spool import Arrival, Spool
@@ -37,7 +36,7 @@ MR, CT = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.2"
 def series(folder: Path, seed: str = "receive", **awkward: Any) -> list[Path]:
     """Ten small slices of one series."""
     header = study_header(seed, Patient("SECRET-ID", "Secret^Name", "19600101", "F"), date(2024, 5, 31))
-    return write_series(head(Weighting.FLAIR), folder, header, Weighting.FLAIR, series_number=1, awkward=Awkward(**awkward))
+    return write_series(head(MRSequence.FLAIR), folder, header, MRSequence.FLAIR, series_number=1, awkward=Awkward(**awkward))
 
 
 def encoded(dataset: pydicom.Dataset) -> bytes:

@@ -14,12 +14,12 @@ import pytest
 import requests
 from pynetdicom import evt
 
-from braintumor.node.deliver import Deliverer, Fault, Parcel, open_destination
+from braintumor.node.deliver import Deliverer, Delivery, Fault, open_destination
 from braintumor.node.ledger import Ledger
 from braintumor.node.outbox import Outbox
-from braintumor.node.settings import Destination
+from braintumor.node.settings import DestinationSettings
 from braintumor.node.spool import Spool
-from braintumor.node.states import Reason, Study, StudyState
+from braintumor.node.states import Reason, StudyRecord, StudyState
 from deploy.dev.orthanc import AE_TITLE, Orthanc, missing
 from tests.node.delivering import (
     SOON_S,
@@ -44,7 +44,7 @@ def orthanc_has(pacs: Orthanc) -> list[bytes]:
     return [requests.get(f"{base}/instances/{each}/file", timeout=10).content for each in found]
 
 
-def is_there_once(pacs: Orthanc, *sent: Parcel) -> bool:
+def is_there_once(pacs: Orthanc, *sent: Delivery) -> bool:
     kept = sorted((pydicom.dcmread(io.BytesIO(each)) for each in orthanc_has(pacs)), key=lambda d: str(d.SOPInstanceUID))
     ours = [pydicom.dcmread(item.path) for parcel in sent for item in parcel.items]
     return kept == sorted(ours, key=lambda d: str(d.SOPInstanceUID))
@@ -55,7 +55,7 @@ def test_a_pacs_that_is_started_later(results: Path, tmp_path: Path, deliver: Ca
         pytest.skip(reason)
     pacs = Orthanc(tmp_path / "storage", dicom=free_port())
     ledger = MemoryLedger(row(1, results), row(2, another(results, tmp_path / "two"), "web"))
-    chosen = Destination(name="web", kind="dicomweb", url=pacs.url)
+    chosen = DestinationSettings(name="web", kind="dicomweb", url=pacs.url)
     deliverer = deliver(ledger, way(pacs.dicom or 0, ae_title=AE_TITLE), (chosen, open_destination(chosen)))
     ledger.wait(lambda each: each.count("failed", 1) >= 2 and each.count("failed", 2) >= 2)
     assert set(ledger.reasons("failed")) == {"unreachable"}
@@ -119,7 +119,12 @@ def test_a_destination_that_is_down_holds_up_no_other(results: Path, deliver: Ca
 
 
 def test_a_study_is_acknowledged_when_every_destination_has_it(
-    results: Path, spool: Spool, ledger: Ledger, outbox: Outbox, arrive: Callable[[], Study], deliver: Callable[..., Deliverer]
+    results: Path,
+    spool: Spool,
+    ledger: Ledger,
+    outbox: Outbox,
+    arrive: Callable[[], StudyRecord],
+    deliver: Callable[..., Deliverer],
 ) -> None:
     study = arrive()
     assert ledger.complete(study)

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pynetdicom import evt
 
-from braintumor.node.deliver import Confirmation, Deliverer, Fault, OutletError, Parcel
-from braintumor.node.deliver.memory import Memory
+from braintumor.node.deliver import Deliverer, Delivery, DeliveryConfirmation, Fault, OutletError
+from braintumor.node.deliver.memory import RetryState
 from braintumor.node.settings import Deliver
 from braintumor.node.states import DeliveryState
 from tests.node.delivering import (
@@ -77,7 +77,7 @@ def test_altered_results_are_never_sent(results: Path, tmp_path: Path, deliver: 
 
 def test_an_outlet_that_breaks_in_an_unforeseen_way(results: Path, deliver: Callable[..., Deliverer]) -> None:
     class Broken(Scripted):
-        def send(self, parcel: Parcel) -> None:
+        def send(self, parcel: Delivery) -> None:
             if parcel.pseudonym == "S-0001":
                 raise ZeroDivisionError("Jane Doe")
             super().send(parcel)
@@ -93,7 +93,7 @@ def test_an_outlet_that_breaks_in_an_unforeseen_way(results: Path, deliver: Call
 
 def test_one_that_always_fails_holds_up_nothing(results: Path, deliver: Callable[..., Deliverer]) -> None:
     class Choosy(Scripted):
-        def send(self, parcel: Parcel) -> None:
+        def send(self, parcel: Delivery) -> None:
             super().send(parcel)
             if int(parcel.pseudonym.removeprefix("S-")) < 30:  # more than the ledger is asked for at once
                 raise OutletError(Fault.FAILED, "As the test says", remedy="None")
@@ -121,7 +121,7 @@ def test_the_database_learns_of_it_when_it_is_back(results: Path, deliver: Calla
     ledger = MemoryLedger(row(1, results))
 
     class Cut(Scripted):
-        def send(self, parcel: Parcel) -> None:
+        def send(self, parcel: Delivery) -> None:
             outlet.send(parcel)
             ledger.down = True
             threading.Timer(0.2, lambda: setattr(ledger, "down", False)).start()
@@ -146,7 +146,7 @@ def test_a_database_that_is_down_at_the_start(results: Path, deliver: Callable[.
 
 
 def test_what_is_not_there_is_asked_for_again_and_then_sent_again(results: Path, deliver: Callable[..., Deliverer]) -> None:
-    outlet = Scripted(answers=(Confirmation.MISSING,) * 5)
+    outlet = Scripted(answers=(DeliveryConfirmation.MISSING,) * 5)
     ledger = MemoryLedger(row(1, results))
     deliver(ledger, named("pacs", outlet))
     ledger.wait_all()
@@ -155,7 +155,7 @@ def test_what_is_not_there_is_asked_for_again_and_then_sent_again(results: Path,
 
 
 def test_an_answer_that_takes_long_is_waited_for(results: Path, deliver: Callable[..., Deliverer]) -> None:
-    outlet = Scripted(answers=(Confirmation.WAITING,) * 8)
+    outlet = Scripted(answers=(DeliveryConfirmation.WAITING,) * 8)
     ledger = MemoryLedger(row(1, results))
     deliver(ledger, named("pacs", outlet))
     ledger.wait_all()
@@ -163,7 +163,7 @@ def test_an_answer_that_takes_long_is_waited_for(results: Path, deliver: Callabl
 
 
 def test_an_answer_that_came_is_noticed_at_once(results: Path, deliver: Callable[..., Deliverer]) -> None:
-    outlet = Scripted(answers=(Confirmation.WAITING,))
+    outlet = Scripted(answers=(DeliveryConfirmation.WAITING,))
     ledger = MemoryLedger(row(1, results))
     deliverer = deliver(ledger, named("pacs", outlet), options=Deliver(first_wait_s=1000.0, longest_wait_s=1000.0))
     ledger.wait(lambda each: each.count("delivered"))
@@ -202,7 +202,7 @@ def test_a_node_that_was_off_for_days_gives_nothing_up_when_it_starts(results: P
 
 
 def test_a_word_that_never_comes(results: Path, deliver: Callable[..., Deliverer]) -> None:
-    ledger, outlet = MemoryLedger(row(1, results, since=LONG_AGO)), Scripted(answers=(Confirmation.WAITING,) * 1000)
+    ledger, outlet = MemoryLedger(row(1, results, since=LONG_AGO)), Scripted(answers=(DeliveryConfirmation.WAITING,) * 1000)
     deliver(ledger, named("pacs", outlet), options=QUICK.model_copy(update={"give_up_days": 0.2 / 86400}))
     ledger.wait_all(DeliveryState.FAILED)
     assert ledger.reasons("given-up") == ["not-confirmed"]
@@ -215,7 +215,7 @@ def test_stopping_ends_the_present_transfer_and_begins_no_other(results: Path, d
     begun, go_on = threading.Event(), threading.Event()
 
     class Slow(Scripted):
-        def send(self, parcel: Parcel) -> None:
+        def send(self, parcel: Delivery) -> None:
             super().send(parcel)
             begun.set()
             go_on.wait(SOON_S)
@@ -301,6 +301,6 @@ def test_logs_and_counts_tell_no_more_than_they_may(
 
 @given(failures=st.integers(1, 10_000), first=st.floats(0.001, 100), longest=st.floats(0.001, 10_000))
 def test_pauses_grow_and_are_bounded(failures: int, first: float, longest: float) -> None:
-    pause = Memory(Deliver(first_wait_s=first, longest_wait_s=longest)).pause(failures)
+    pause = RetryState(Deliver(first_wait_s=first, longest_wait_s=longest)).pause(failures)
     whole = min(first * 2.0 ** min(failures - 1, 60), longest)
     assert 0.74 * whole <= pause <= whole

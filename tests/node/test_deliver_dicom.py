@@ -17,7 +17,7 @@ from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom import AE, build_role, evt
 
 from braintumor.domain import SettingsError
-from braintumor.node.deliver import CommitmentInbox, Confirmation, Fault, OutletError, Parcel, open_destination
+from braintumor.node.deliver import CommitmentInbox, Delivery, DeliveryConfirmation, Fault, OutletError, open_destination
 from braintumor.node.deliver.dicom import DicomOutlet, Patience
 from braintumor.node.settings import Tls
 from deploy.dev.orthanc import AE_TITLE, Orthanc, missing
@@ -38,7 +38,7 @@ ALL = ("segmentation", "measurements", "pictures", "report")
 
 
 @pytest.fixture
-def parcel(results: Path) -> Parcel:
+def parcel(results: Path) -> Delivery:
     return parcel_of(results)
 
 
@@ -60,7 +60,7 @@ def stored(pacs: Orthanc, uid: str) -> list[bytes]:
     return [requests.get(f"{base}/instances/{each['ID']}/file", timeout=10).content for each in found]
 
 
-def fault_of(port: int, parcel: Parcel, **settings: Any) -> OutletError:
+def fault_of(port: int, parcel: Delivery, **settings: Any) -> OutletError:
     with pytest.raises(OutletError) as caught:
         open_destination(destination(port, **settings)).send(parcel)
     return caught.value
@@ -75,7 +75,7 @@ def test_everything_arrives_as_it_was_written_and_once(orthanc: tuple[Orthanc, i
     outlet = open_destination(destination(pacs.dicom or 0, ae_title=AE_TITLE))
     for _ in range(2):
         outlet.send(everything)
-        assert outlet.confirm(everything) is Confirmation.KEPT
+        assert outlet.confirm(everything) is DeliveryConfirmation.KEPT
     for item in everything.items:
         (copy,) = stored(pacs, item.reference().sop_uid)
         kept, sent = (pydicom.dcmread(pydicom.filebase.DicomBytesIO(each)) for each in (copy, item.read()))
@@ -87,19 +87,19 @@ def test_what_the_pacs_lacks_is_missing(orthanc: tuple[Orthanc, int], results: P
     pacs, _ = orthanc
     other = parcel_of(another(results, tmp_path / "other"))
     outlet = open_destination(destination(pacs.dicom or 0, ae_title=AE_TITLE))
-    assert outlet.confirm(other) is Confirmation.MISSING
-    outlet.send(Parcel("S-abc", 1, other.items[:1]))
-    assert outlet.confirm(other) is Confirmation.MISSING
+    assert outlet.confirm(other) is DeliveryConfirmation.MISSING
+    outlet.send(Delivery("S-abc", 1, other.items[:1]))
+    assert outlet.confirm(other) is DeliveryConfirmation.MISSING
     outlet.send(other)
-    assert outlet.confirm(other) is Confirmation.KEPT
+    assert outlet.confirm(other) is DeliveryConfirmation.KEPT
 
 
-def test_wrong_ae_title(orthanc: tuple[Orthanc, int], parcel: Parcel) -> None:
+def test_wrong_ae_title(orthanc: tuple[Orthanc, int], parcel: Delivery) -> None:
     error = fault_of(orthanc[0].dicom or 0, parcel, ae_title="SOMEBODY")
     assert (error.fault, error.permanent, error.down) == (Fault.REJECTED, False, True)
 
 
-def test_commitment_of_a_pacs_that_answers_by_its_own_call(orthanc: tuple[Orthanc, int], parcel: Parcel) -> None:
+def test_commitment_of_a_pacs_that_answers_by_its_own_call(orthanc: tuple[Orthanc, int], parcel: Delivery) -> None:
     pacs, port = orthanc
     came = threading.Event()
     inbox = CommitmentInbox(came.set)
@@ -108,10 +108,10 @@ def test_commitment_of_a_pacs_that_answers_by_its_own_call(orthanc: tuple[Orthan
         outlet = DicomOutlet(settings, "BRAINTUMOR", inbox, Patience(commitment_s=0.0))
         outlet.send(parcel)
         answer = outlet.confirm(parcel)
-        if answer is Confirmation.WAITING:
+        if answer is DeliveryConfirmation.WAITING:
             assert came.wait(SOON_S)
             answer = outlet.confirm(parcel)
-    assert answer is Confirmation.KEPT
+    assert answer is DeliveryConfirmation.KEPT
 
 
 @contextmanager
@@ -131,15 +131,15 @@ def answers_into(inbox: CommitmentInbox, port: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("status", [0x0000, 0xB000, 0xB006, 0xB007])
-def test_success_and_warnings_count_as_stored(parcel: Parcel, status: int) -> None:
+def test_success_and_warnings_count_as_stored(parcel: Delivery, status: int) -> None:
     with Peer(status=status).serving() as peer:
         outlet = open_destination(destination(peer.port))
         outlet.send(parcel)
-        assert outlet.confirm(parcel) is Confirmation.KEPT
+        assert outlet.confirm(parcel) is DeliveryConfirmation.KEPT
         assert peer.stored == uids(parcel)
 
 
-def test_duplicate_counts_as_stored(parcel: Parcel) -> None:
+def test_duplicate_counts_as_stored(parcel: Delivery) -> None:
     with Peer(status=0x0111).serving() as peer:
         open_destination(destination(peer.port, verify="none")).send(parcel)
         assert peer.stored == uids(parcel)
@@ -157,7 +157,7 @@ def test_duplicate_counts_as_stored(parcel: Parcel) -> None:
         (0x0122, Fault.REFUSED, True, False),
     ],
 )
-def test_refusals(parcel: Parcel, status: int, fault: Fault, permanent: bool, down: bool) -> None:
+def test_refusals(parcel: Delivery, status: int, fault: Fault, permanent: bool, down: bool) -> None:
     with Peer(status=status).serving() as peer:
         error = fault_of(peer.port, parcel)
         assert len(peer.stored) == 1  # the first refusal ends it
@@ -166,7 +166,7 @@ def test_refusals(parcel: Parcel, status: int, fault: Fault, permanent: bool, do
 
 
 @pytest.mark.parametrize("classes", [("1.2.840.10008.5.1.4.1.1.66.4",), ("1.2.840.10008.5.1.4.1.1.4",)])
-def test_where_one_class_is_not_taken_nothing_is_sent(parcel: Parcel, classes: tuple[str, ...]) -> None:
+def test_where_one_class_is_not_taken_nothing_is_sent(parcel: Delivery, classes: tuple[str, ...]) -> None:
     with Peer().serving(classes, find=False) as peer:
         error = fault_of(peer.port, parcel)
         assert peer.stored == []
@@ -175,7 +175,7 @@ def test_where_one_class_is_not_taken_nothing_is_sent(parcel: Parcel, classes: t
     assert "Storage" in str(error)
 
 
-def test_a_peer_that_knows_the_default_transfer_syntax_only(parcel: Parcel) -> None:
+def test_a_peer_that_knows_the_default_transfer_syntax_only(parcel: Delivery) -> None:
     with Peer().serving(syntax=ImplicitVRLittleEndian) as peer:
         open_destination(destination(peer.port)).send(parcel)
         for item in parcel.items:
@@ -186,16 +186,16 @@ def test_a_peer_that_knows_the_default_transfer_syntax_only(parcel: Parcel) -> N
             assert kept == sent
 
 
-def test_nobody_there(parcel: Parcel) -> None:
+def test_nobody_there(parcel: Delivery) -> None:
     error = fault_of(free_port(), parcel)
     assert (error.fault, error.permanent, error.down) == (Fault.UNREACHABLE, False, True)
 
 
-def test_a_name_nobody_has(parcel: Parcel) -> None:
+def test_a_name_nobody_has(parcel: Delivery) -> None:
     assert fault_of(104, parcel, host="pacs.invalid").fault is Fault.UNREACHABLE
 
 
-def test_a_peer_that_says_nothing(parcel: Parcel) -> None:
+def test_a_peer_that_says_nothing(parcel: Delivery) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings = destination(silent.getsockname()[1])
         outlet = DicomOutlet(settings, "BRAINTUMOR", CommitmentInbox(), Patience(connect_s=0.3, answer_s=0.3))
@@ -204,7 +204,7 @@ def test_a_peer_that_says_nothing(parcel: Parcel) -> None:
     assert caught.value.down
 
 
-def test_a_peer_that_hangs_up(parcel: Parcel) -> None:
+def test_a_peer_that_hangs_up(parcel: Delivery) -> None:
     def hang_up(event: Any) -> int:
         event.assoc.abort()
         return 0
@@ -214,7 +214,7 @@ def test_a_peer_that_hangs_up(parcel: Parcel) -> None:
     assert (error.fault, error.down) == (Fault.INTERRUPTED, True)
 
 
-def test_a_peer_that_cannot_be_asked(parcel: Parcel) -> None:
+def test_a_peer_that_cannot_be_asked(parcel: Delivery) -> None:
     with Peer().serving(find=False) as peer:
         outlet = open_destination(destination(peer.port))
         outlet.send(parcel)
@@ -265,16 +265,16 @@ class Archive:
             association.release()
 
 
-def test_commitment_on_the_same_association(parcel: Parcel) -> None:
+def test_commitment_on_the_same_association(parcel: Delivery) -> None:
     archive = Archive("same")
     with Peer().on(evt.EVT_N_ACTION, archive.asked).serving(more=[COMMITMENT]) as peer:
         outlet = open_destination(destination(peer.port, verify="commitment"))
-        assert outlet.confirm(parcel) is Confirmation.KEPT
+        assert outlet.confirm(parcel) is DeliveryConfirmation.KEPT
     (request,) = archive.requests
     assert [item.ReferencedSOPInstanceUID for item in request.ReferencedSOPSequence] == uids(parcel)
 
 
-def test_commitment_that_fails_for_one(parcel: Parcel) -> None:
+def test_commitment_that_fails_for_one(parcel: Delivery) -> None:
     archive = Archive("same", lost=(uids(parcel)[1],))
     with Peer().on(evt.EVT_N_ACTION, archive.asked).serving(more=[COMMITMENT]) as peer:
         outlet = open_destination(destination(peer.port, verify="commitment"))
@@ -283,26 +283,26 @@ def test_commitment_that_fails_for_one(parcel: Parcel) -> None:
     assert (caught.value.fault, caught.value.permanent, caught.value.down) == (Fault.NOT_KEPT, False, False)
 
 
-def test_commitment_that_comes_much_later(parcel: Parcel) -> None:
+def test_commitment_that_comes_much_later(parcel: Delivery) -> None:
     archive, inbox, port, now = Archive("later"), CommitmentInbox(), free_port(), [0.0]
     with Peer().on(evt.EVT_N_ACTION, archive.asked).serving(more=[COMMITMENT]) as peer, answers_into(inbox, port):
         settings = destination(peer.port, verify="commitment")
         patience = Patience(commitment_s=0.0, ask_again_s=100.0)
         outlet = DicomOutlet(settings, "BRAINTUMOR", inbox, patience, clock=lambda: now[0])
         for now[0] in (0.0, 99.0):
-            assert outlet.confirm(parcel) is Confirmation.WAITING
+            assert outlet.confirm(parcel) is DeliveryConfirmation.WAITING
         assert len(archive.requests) == 1
         now[0] = 101.0
-        assert outlet.confirm(parcel) is Confirmation.WAITING
+        assert outlet.confirm(parcel) is DeliveryConfirmation.WAITING
         first, second = archive.requests
         assert archive.call(port, first) == 0x0115  # it was asked again: the old request is void
-        assert outlet.confirm(parcel) is Confirmation.WAITING
+        assert outlet.confirm(parcel) is DeliveryConfirmation.WAITING
         assert archive.call(port, second) == 0x0000
-        assert outlet.confirm(parcel) is Confirmation.KEPT
+        assert outlet.confirm(parcel) is DeliveryConfirmation.KEPT
         assert len(archive.requests) == 2
 
 
-def test_a_peer_that_does_not_commit(parcel: Parcel) -> None:
+def test_a_peer_that_does_not_commit(parcel: Delivery) -> None:
     for archive, more in ((Archive("no", status=0x0110), [COMMITMENT]), (Archive("no"), [])):
         listening = Peer().on(evt.EVT_N_ACTION, archive.asked).serving(more=more)
         with listening as peer, pytest.raises(OutletError) as caught:
@@ -334,13 +334,13 @@ def test_only_answers_to_own_requests_count() -> None:
 # TLS
 
 
-def test_tls_with_certificates_on_both_sides(parcel: Parcel, tmp_path: Path) -> None:
+def test_tls_with_certificates_on_both_sides(parcel: Delivery, tmp_path: Path) -> None:
     ours, theirs = Authority(tmp_path, "hospital"), Authority(tmp_path, "stranger")
     good = Tls(certificate=ours.issue("node")[0], key=tmp_path / "node.key", ca=ours.certificate)
     with Peer().serving(tls=demanding(ours)) as peer:
         outlet = open_destination(destination(peer.port, host="localhost", tls=good))
         outlet.send(parcel)
-        assert outlet.confirm(parcel) is Confirmation.KEPT
+        assert outlet.confirm(parcel) is DeliveryConfirmation.KEPT
         peer.stored.clear()
 
         certificate, key = theirs.issue("impostor")

@@ -18,8 +18,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from braintumor.domain import SettingsError
-from braintumor.node.deliver import Confirmation, Fault, OutletError, Parcel, open_destination
-from braintumor.node.settings import Destination, Tls
+from braintumor.node.deliver import Delivery, DeliveryConfirmation, Fault, OutletError, open_destination
+from braintumor.node.settings import DestinationSettings, Tls
 from deploy.dev import fhir_server
 from deploy.dev.fhir_server import FhirServer
 from deploy.dev.orthanc import Orthanc
@@ -31,7 +31,7 @@ SECRETS = {"BRAINTUMOR_THE_PACS_USER": "node", "BRAINTUMOR_THE_PACS_PASSWORD": "
 
 
 @pytest.fixture
-def parcel(results: Path) -> Parcel:
+def parcel(results: Path) -> Delivery:
     return parcel_of(results)
 
 
@@ -41,8 +41,8 @@ def pacs() -> Iterator[Orthanc]:
         yield server
 
 
-def web(url: str, **settings: Any) -> Destination:
-    return Destination(**{"name": "the-pacs", "kind": "dicomweb", "url": url} | settings)
+def web(url: str, **settings: Any) -> DestinationSettings:
+    return DestinationSettings(**{"name": "the-pacs", "kind": "dicomweb", "url": url} | settings)
 
 
 # DICOMweb
@@ -51,10 +51,10 @@ def web(url: str, **settings: Any) -> Destination:
 def test_everything_arrives_as_it_was_written_and_once(pacs: Orthanc, results: Path) -> None:
     everything = parcel_of(results, "segmentation", "measurements", "report")
     outlet = open_destination(web(pacs.url), environment=SECRETS)
-    assert outlet.confirm(everything) is Confirmation.MISSING
+    assert outlet.confirm(everything) is DeliveryConfirmation.MISSING
     for _ in range(2):
         outlet.send(everything)
-        assert outlet.confirm(everything) is Confirmation.KEPT
+        assert outlet.confirm(everything) is DeliveryConfirmation.KEPT
     base, auth = pacs.url.removesuffix("/dicom-web"), ("node", "pass:word")
     assert len(requests.get(f"{base}/instances", auth=auth, timeout=10).json()) == len(everything.items)
     for item in everything.items:
@@ -63,7 +63,7 @@ def test_everything_arrives_as_it_was_written_and_once(pacs: Orthanc, results: P
         assert pydicom.dcmread(io.BytesIO(content)) == pydicom.dcmread(item.path)
 
 
-def test_wrong_password(pacs: Orthanc, parcel: Parcel) -> None:
+def test_wrong_password(pacs: Orthanc, parcel: Delivery) -> None:
     for environment in ({}, SECRETS | {"BRAINTUMOR_THE_PACS_PASSWORD": "wrong"}):
         with pytest.raises(OutletError) as caught:
             open_destination(web(pacs.url), environment=environment).send(parcel)
@@ -71,7 +71,7 @@ def test_wrong_password(pacs: Orthanc, parcel: Parcel) -> None:
         assert "word" not in str(caught.value)
 
 
-def test_nobody_there(parcel: Parcel) -> None:
+def test_nobody_there(parcel: Delivery) -> None:
     outlet = open_destination(web(f"http://127.0.0.1:{free_port()}/dicom-web"), environment={})
     for call in (outlet.send, outlet.confirm):
         with pytest.raises(OutletError) as caught:
@@ -98,7 +98,7 @@ def answering(status: int, body: Any = None, held: list[Any] | None = None) -> F
     return app
 
 
-def stored(app: FastAPI, parcel: Parcel) -> OutletError | None:
+def stored(app: FastAPI, parcel: Delivery) -> OutletError | None:
     with serving(app) as url:
         try:
             open_destination(web(url), environment={"BRAINTUMOR_THE_PACS_TOKEN": "secret"}).send(parcel)
@@ -121,7 +121,7 @@ def stored(app: FastAPI, parcel: Parcel) -> OutletError | None:
         (507, Fault.NO_SPACE),
     ],
 )
-def test_refusals_with_a_status(parcel: Parcel, status: int, fault: Fault) -> None:
+def test_refusals_with_a_status(parcel: Delivery, status: int, fault: Fault) -> None:
     error = stored(answering(status), parcel)
     assert error is not None
     assert (error.fault, error.status) == (fault, f"HTTP {status}")
@@ -130,21 +130,21 @@ def test_refusals_with_a_status(parcel: Parcel, status: int, fault: Fault) -> No
 @pytest.mark.parametrize(
     ("reason", "fault"), [(0xA700, Fault.NO_SPACE), (0xA900, Fault.REFUSED), (0xC000, Fault.REFUSED), (0x0110, Fault.FAILED)]
 )
-def test_refusals_instance_by_instance(parcel: Parcel, reason: int, fault: Fault) -> None:
+def test_refusals_instance_by_instance(parcel: Delivery, reason: int, fault: Fault) -> None:
     item = {"00081155": {"vr": "UI", "Value": ["1.2"]}, "00081197": {"vr": "US", "Value": [reason]}}
     error = stored(answering(202, {"00081198": {"vr": "SQ", "Value": [item]}}), parcel)
     assert error is not None
     assert (error.fault, error.status) == (fault, f"0x{reason:04X}")
 
 
-def test_an_archive_that_refuses_what_it_has_already(parcel: Parcel) -> None:
+def test_an_archive_that_refuses_what_it_has_already(parcel: Delivery) -> None:
     item = {"00081155": {"vr": "UI", "Value": ["1.2"]}, "00081197": {"vr": "US", "Value": [0x0111]}}
     held = [{"00080018": {"vr": "UI", "Value": [item.reference().sop_uid]}} for item in parcel.items]
     assert stored(answering(202, {"00081198": {"vr": "SQ", "Value": [item]}}, held), parcel) is None
     assert stored(answering(409, held=held), parcel) is None
 
 
-def test_answers_of_something_else(parcel: Parcel) -> None:
+def test_answers_of_something_else(parcel: Delivery) -> None:
     app = FastAPI()
 
     @app.api_route("/{path:path}", methods=["GET", "POST"])
@@ -156,7 +156,7 @@ def test_answers_of_something_else(parcel: Parcel) -> None:
     assert not error.permanent
 
 
-def test_tls_with_certificates_on_both_sides(parcel: Parcel, tmp_path: Path) -> None:
+def test_tls_with_certificates_on_both_sides(parcel: Delivery, tmp_path: Path) -> None:
     class Full(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
@@ -208,10 +208,10 @@ def fhir() -> Iterator[FhirServer]:
 def test_the_report_goes_to_a_fhir_server_as_a_draft(fhir: FhirServer, results: Path) -> None:
     parcel = parcel_of(results, kind="fhir")
     outlet = open_destination(web(fhir.url, kind="fhir"), environment={})
-    assert outlet.confirm(parcel) is Confirmation.MISSING
+    assert outlet.confirm(parcel) is DeliveryConfirmation.MISSING
     for _ in range(2):
         outlet.send(parcel)
-        assert outlet.confirm(parcel) is Confirmation.KEPT
+        assert outlet.confirm(parcel) is DeliveryConfirmation.KEPT
     found = httpx.post(f"{fhir.url}/DiagnosticReport/_search", data={"_count": "10"}).raise_for_status().json()
     assert [entry["resource"]["status"] for entry in found["entry"]] == ["preliminary"]
 
@@ -255,17 +255,17 @@ def test_what_the_answer_of_a_fhir_server_means(results: Path, status: int, faul
 # Folders
 
 
-def folder(place: Path) -> Destination:
-    return Destination(name="share", kind="folder", folder=place)
+def folder(place: Path) -> DestinationSettings:
+    return DestinationSettings(name="share", kind="folder", folder=place)
 
 
 def test_a_folder_gets_whole_results_once(results: Path, tmp_path: Path) -> None:
     parcel = parcel_of(results, "segmentation", "report", kind="folder")
     outlet = open_destination(folder(tmp_path))
-    assert outlet.confirm(parcel) is Confirmation.MISSING
+    assert outlet.confirm(parcel) is DeliveryConfirmation.MISSING
     for _ in range(2):
         outlet.send(parcel)
-        assert outlet.confirm(parcel) is Confirmation.KEPT
+        assert outlet.confirm(parcel) is DeliveryConfirmation.KEPT
     written = {path.relative_to(tmp_path / "S-abc" / "1"): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert {str(path): content for path, content in written.items()} == {item.path.name: item.read() for item in parcel.items}
 
@@ -274,13 +274,13 @@ def test_a_repeated_run_replaces_its_results(results: Path, tmp_path: Path) -> N
     outlet = open_destination(folder(tmp_path))
     outlet.send(parcel_of(results, "segmentation", "report"))
     again = parcel_of(another(results, tmp_path.parent / f"{tmp_path.name}-other"), "segmentation")
-    assert outlet.confirm(again) is Confirmation.MISSING
+    assert outlet.confirm(again) is DeliveryConfirmation.MISSING
     outlet.send(again)
-    assert outlet.confirm(again) is Confirmation.KEPT
+    assert outlet.confirm(again) is DeliveryConfirmation.KEPT
     assert [path.name for path in tmp_path.rglob("*.dcm")] == ["segmentation.dcm"]
 
 
-def test_what_a_killed_node_left_is_removed(parcel: Parcel, tmp_path: Path) -> None:
+def test_what_a_killed_node_left_is_removed(parcel: Delivery, tmp_path: Path) -> None:
     (tmp_path / ".partial-abc").mkdir()
     (tmp_path / ".partial-abc" / "half.dcm").write_bytes(b"half")
     open_destination(folder(tmp_path)).send(parcel)
@@ -298,7 +298,7 @@ def test_nothing_half_appears(results: Path, tmp_path: Path) -> None:
     assert list(target.iterdir()) == []
 
 
-def test_a_folder_that_is_not_mounted(parcel: Parcel, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_mounted(parcel: Delivery, tmp_path: Path) -> None:
     with pytest.raises(OutletError) as caught:
         open_destination(folder(tmp_path / "none")).send(parcel)
     assert caught.value.down

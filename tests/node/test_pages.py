@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from braintumor.domain import DatabaseError, MissingSequenceError
 from braintumor.node import reasons
 from braintumor.node.pages import SHOWN, Check, DestinationStanding, WorkerStanding, router
-from braintumor.node.states import Reason, Study, StudyState
+from braintumor.node.states import Reason, StudyRecord, StudyState
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 TOKEN = "a-long-token-é"
@@ -27,7 +27,7 @@ def ago(**duration):
 
 
 def study(number, state=StudyState.ACKNOWLEDGED, **changed):
-    made = Study(
+    made = StudyRecord(
         id=number,
         pseudonym=f"S-{number:012d}",
         study_uid=f"{UID}.{number}",

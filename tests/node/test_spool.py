@@ -26,7 +26,7 @@ from pydicom.uid import (
 from braintumor.domain import DuplicateInstanceError, OutputError
 from braintumor.node import spool as spool_module
 from braintumor.node.comparison import same_content
-from braintumor.node.spool import Announced, Kept, Refusal, RefusalError, Spool
+from braintumor.node.spool import Announced, IngestOutcome, Refusal, RefusalError, Spool
 from tests.node.receive_peers import changed, copies, dcmtk, series
 
 
@@ -44,7 +44,7 @@ def refusal(spool: Spool, content: bytes, announced: Announced | None = None) ->
 def test_an_instance_is_kept_once_and_found_by_its_uids(spool: Spool, files: list[Path]) -> None:
     content, header = files[0].read_bytes(), pydicom.dcmread(files[0])
     kept, arrival = spool.keep(content, "SCANNER")
-    assert (kept, spool.keep(content, "SCANNER")[0]) == (Kept.NEW, Kept.SAME)
+    assert (kept, spool.keep(content, "SCANNER")[0]) == (IngestOutcome.NEW, IngestOutcome.SAME)
     path = spool.instances(spool.pseudonym(header.StudyInstanceUID)) / arrival.file
     assert path.read_bytes() == content
     assert header.SOPInstanceUID in spool.find([header.SOPInstanceUID])
@@ -139,7 +139,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(
     bomb = packer.compress(bytes(20_000_000)) + packer.flush()
     assert len(bomb) < 50_000
     assert refusal(spool, content[:start] + bomb) is Refusal.TOO_LARGE
-    assert spool.keep(content, "TEST")[0] is Kept.NEW
+    assert spool.keep(content, "TEST")[0] is IngestOutcome.NEW
 
 
 @given(st.binary(max_size=400))
@@ -172,7 +172,7 @@ def test_what_a_database_does_not_take_is_left_out(spool: Spool, files: list[Pat
 
 def test_many_threads_with_the_same_and_other_instances(spool: Spool, files: list[Path], tmp_path: Path) -> None:
     contents = [path.read_bytes() for path in copies(files[0], tmp_path / "copies", 20)]
-    outcomes: Counter[Kept] = Counter()
+    outcomes: Counter[IngestOutcome] = Counter()
     start = threading.Barrier(4)
 
     def send() -> None:
@@ -184,7 +184,7 @@ def test_many_threads_with_the_same_and_other_instances(spool: Spool, files: lis
         thread.start()
     for thread in threads:
         thread.join()
-    assert outcomes == {Kept.NEW: 20, Kept.SAME: 60}
+    assert outcomes == {IngestOutcome.NEW: 20, IngestOutcome.SAME: 60}
     assert sorted(path.read_bytes() for _, path in spool.kept()) == sorted(contents)
     assert not list((spool.state / "incoming").iterdir())
 
@@ -243,7 +243,7 @@ def test_a_removed_study_can_come_again(spool: Spool, files: list[Path]) -> None
     pseudonym = spool.pseudonym(arrival.study_uid)
     Spool(spool.state).remove(pseudonym)  # by another process
     assert not spool.find([arrival.sop_uid])
-    assert spool.keep(content, "TEST")[0] is Kept.NEW
+    assert spool.keep(content, "TEST")[0] is IngestOutcome.NEW
     spool.remove(pseudonym)
     spool.remove(pseudonym)
     assert not spool.find([arrival.sop_uid])

@@ -17,7 +17,7 @@ from braintumor.node.leases import Leases
 from braintumor.node.pool import Pool
 from braintumor.node.processors import CommandFailedError, processor
 from braintumor.node.schema import DatabaseDownError
-from braintumor.node.settings import Complete, Destination, NodeSettings, Rule, Work
+from braintumor.node.settings import Complete, DestinationSettings, NodeSettings, Rule, Work
 from braintumor.node.states import Reason, StudyState
 from braintumor.node.worker import UnfitError, Worker
 
@@ -34,7 +34,7 @@ class Clock:
 
 @pytest.fixture
 def settings(tmp_path, database_url):
-    pacs = Destination(name="pacs", kind="folder", folder=tmp_path / "pacs")
+    pacs = DestinationSettings(name="pacs", kind="folder", folder=tmp_path / "pacs")
     work = Work(lease_s=0.25, attempts=3, drain_s=5)
     return NodeSettings(state=tmp_path / "state", database=database_url, destinations=(pacs,), work=work)
 

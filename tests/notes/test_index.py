@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from braintumor.notes import embedding
-from braintumor.notes.index import Index
+from braintumor.notes.index import NoteIndex
 from braintumor.notes.notices import Notices
 from braintumor.notes.reading import Document
 
@@ -14,7 +14,7 @@ def document(text, number=1):
 
 
 def test_similar_sentences_are_found():
-    with Index(embedding.load(), 100) as index:
+    with NoteIndex(embedding.load(), 100) as index:
         index.add(document("The tumour was removed by craniotomy. The bus was late."), Notices())
         scores = index.similarity(embedding.load()(["Surgery of the brain tumour."]))
         assert scores[0] > 0.5 > scores[1]
@@ -24,7 +24,7 @@ def test_similar_sentences_are_found():
 
 def test_afterwards_it_holds_nothing_and_answers_nothing():
     note = document("The tumour was removed by craniotomy.")
-    with Index(embedding.load(), 100) as index:
+    with NoteIndex(embedding.load(), 100) as index:
         index.add(note, Notices())
         index.similarity(np.zeros((1, embedding.DIMENSIONS), np.float32))
         vectors, entries = index._vectors, index._entries
@@ -44,7 +44,7 @@ def test_afterwards_it_holds_nothing_and_answers_nothing():
 
 
 def test_it_is_emptied_when_a_request_fails():
-    with pytest.raises(KeyError), Index(embedding.load(), 100) as index:
+    with pytest.raises(KeyError), NoteIndex(embedding.load(), 100) as index:
         index.add(document("The tumour was removed."), Notices())
         raise KeyError
     assert len(index) == 0
@@ -52,7 +52,7 @@ def test_it_is_emptied_when_a_request_fails():
 
 def test_beyond_the_limit_sentences_have_no_vector():
     notices = Notices()
-    with Index(embedding.load(), 1) as index:
+    with NoteIndex(embedding.load(), 1) as index:
         index.add(document("The tumour was removed. The tumour was taken out."), notices)
         scores = index.similarity(embedding.load()(["The tumour was removed."]))
     assert scores[0] > 0.9
@@ -61,6 +61,6 @@ def test_beyond_the_limit_sentences_have_no_vector():
 
 
 def test_entries_show_no_text():
-    with Index(embedding.load(), 10) as index:
+    with NoteIndex(embedding.load(), 10) as index:
         index.add(document("The tumour was removed."), Notices())
         assert "tumour" not in repr(index.entries[0])

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from braintumor.domain import InputNotFoundError, NotInstalledError
-from braintumor.notes import finding, pdftext, reading
+from braintumor.notes import pdftext, reading
 from braintumor.notes.decoding import decode
 from braintumor.notes.notices import Notices
-from braintumor.notes.options import Limits
+from braintumor.notes.reading import Limits
 from tests.notes.pdfs import bomb, encrypted, pdf
 
 NOTE = "He has a glioma. Dexamethasone 4 mg daily."
@@ -21,7 +21,7 @@ NOTE = "He has a glioma. Dexamethasone 4 mg daily."
 
 def read(place, limits=None):
     notices = Notices()
-    found = finding.find(place, notices)
+    found = reading.find(place, notices)
     documents = list(reading.read(found, limits or Limits(), notices))
     return documents, {flag.code: flag for flag in notices.flags(len(found))}
 
@@ -230,7 +230,7 @@ def test_links_out_of_the_folder_are_refused(tmp_path):
 def test_a_file_exchanged_for_a_link_after_it_was_found(tmp_path):
     folder(tmp_path, a__txt=NOTE, b__txt=NOTE)
     notices = Notices()
-    found = finding.find(tmp_path, notices)
+    found = reading.find(tmp_path, notices)
     (tmp_path / "a.txt").unlink()
     (tmp_path / "a.txt").symlink_to("/etc/hostname")
     assert [d.name for d in reading.read(found, Limits(), notices)] == ["b.txt"]

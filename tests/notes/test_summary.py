@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from braintumor import notes as context
 from braintumor.domain import Context, InputNotFoundError, Patient, Severity, Topic
 from braintumor.notes import ContextOptions, Limits, embedding, summary
-from braintumor.notes.index import Entry
+from braintumor.notes.index import IndexedSentence
 from braintumor.notes.reading import Document
 from braintumor.notes.sentences import Sentence
 from tests.notes.notes import HELD_OUT, LETTERS, LISTS, TUNED_ON
@@ -241,7 +241,7 @@ def test_a_second_patient_never_appears_in_threads():
 def test_only_questions_are_remembered():
     context.summarise(LETTERS.folder)
     gc.collect()
-    assert not [o for o in gc.get_objects() if type(o) in {Document, Entry, Sentence}]
+    assert not [o for o in gc.get_objects() if type(o) in {Document, IndexedSentence, Sentence}]
     assert summary._queries.cache_info().currsize <= len(Topic)
     keepers = [embedding._loaded._weights, summary.SUBJECTS]
     assert "Tregear" not in repr(keepers)

@@ -55,7 +55,7 @@ def test_the_visit_of_the_line_is_compared_with_its_prior(visits, tmp_path):
     graph = Graph(visits, tmp_path / "out")
     graph.run()
     results = graph.tracking.results
-    assert [visit["study_uid"] for visit in results.manifest["visits"]][-1] == study_stage.read(graph.current).uid
+    assert [visit["study_uid"] for visit in results.manifest["visits"]][-1] == study_stage.read_study(graph.current).uid
     change = results.manifest["changes"][0]["regions"]["WT"]
     assert change["words"] == "grown"
     assert change["ml"]["value"] == pytest.approx(10, rel=0.1)

@@ -17,7 +17,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from braintumor.domain import GeometryError, Grid, Image, OutputError, Patient, Sequence, UnusableImageError, grid_from_dicom
+from braintumor.domain import GeometryError, Grid, Image, MRSequence, OutputError, Patient, UnusableImageError, grid_from_dicom
 from braintumor.phantom import Awkward, Vendor, series_uid, study_header, write_series
 from braintumor.phantom.planes import quantise
 from tests.data import counting_image, dciodvfy, tilted_grid
@@ -40,7 +40,7 @@ VARIANTS = {
 }
 
 
-def write(image, folder, awkward=None, sequence=Sequence.T1CE, header=HEADER, **more):
+def write(image, folder, awkward=None, sequence=MRSequence.T1CE, header=HEADER, **more):
     return write_series(image, folder, header, sequence, series_number=4, awkward=awkward, **more)
 
 
@@ -95,7 +95,7 @@ def test_variants_satisfy_the_standard(name, tmp_path):
 
 
 @pytest.mark.parametrize("multiframe", [False, True], ids=["classic", "enhanced"])
-@pytest.mark.parametrize("sequence", list(Sequence))
+@pytest.mark.parametrize("sequence", list(MRSequence))
 @pytest.mark.parametrize("vendor", list(Vendor))
 def test_every_protocol_satisfies_the_standard(vendor, sequence, multiframe, tmp_path):
     image, header = counting_image(tilted_grid((8, 6, 2))), replace(HEADER, vendor=vendor)
@@ -111,16 +111,16 @@ def test_pixel_spacing_is_between_rows_first(tmp_path):
 
 
 def test_thick_two_dimensional_slices_leave_a_gap(tmp_path):
-    dataset = pydicom.dcmread(write(counting_image(tilted_grid()), tmp_path, sequence=Sequence.FLAIR)[0])
+    dataset = pydicom.dcmread(write(counting_image(tilted_grid()), tmp_path, sequence=MRSequence.FLAIR)[0])
     assert float(dataset.SliceThickness) < float(dataset.SpacingBetweenSlices) == 4.0
 
 
 def test_sequences_differ_in_their_attributes(tmp_path):
     image = counting_image(tilted_grid((8, 6, 2)))
-    heads = {s: pydicom.dcmread(write(image, tmp_path / s, sequence=s)[0]) for s in Sequence}
-    assert heads[Sequence.FLAIR].InversionTime > 2000
-    assert heads[Sequence.T2].EchoTime > 60 > heads[Sequence.T1].EchoTime
-    assert [s for s, head in heads.items() if head.get("ContrastBolusAgent")] == [Sequence.T1CE]
+    heads = {s: pydicom.dcmread(write(image, tmp_path / s, sequence=s)[0]) for s in MRSequence}
+    assert heads[MRSequence.FLAIR].InversionTime > 2000
+    assert heads[MRSequence.T2].EchoTime > 60 > heads[MRSequence.T1].EchoTime
+    assert [s for s, head in heads.items() if head.get("ContrastBolusAgent")] == [MRSequence.T1CE]
 
 
 def test_a_description_of_ones_own(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from braintumor.domain import GeometryError, Grid, InputNotFoundError
 from braintumor.phantom import Vendor, case_to_dicom
 from braintumor.phantom.to_dicom import legal_stack
-from braintumor.study import read
+from braintumor.study import read_study
 from tests.data import counting_image, dciodvfy
 
 ORIENTATIONS = [
@@ -42,7 +42,7 @@ def test_a_legal_stack_is_the_same_volume(order, signs):
 
 def test_a_brats_case_comes_back_voxel_for_voxel(phantom, nifti_study, tmp_path):
     assert case_to_dicom(nifti_study, tmp_path / "study", vendor=Vendor.PHILIPS) == tmp_path / "study"
-    study = read(tmp_path / "study")
+    study = read_study(tmp_path / "study")
     assert study.study_date is None
     assert study.patient.patient_id == nifti_study.name
     for sequence, image in phantom.images.items():

@@ -11,9 +11,9 @@ from braintumor.domain import (
     OEDEMA,
     BrainTumorError,
     InputNotFoundError,
+    MRSequence,
     OutputError,
     Region,
-    Sequence,
 )
 from braintumor.phantom import (
     Awkward,
@@ -29,7 +29,7 @@ from braintumor.phantom import (
     write_dicom,
     write_nifti,
 )
-from braintumor.study import read
+from braintumor.study import read_study
 
 COARSE = (4.0, 4.0, 4.0)
 STILL = {"seed": 2, "foci": 2, "noise": 0.0, "bias": 0.0, "spacing_mm": (3.0, 3.0, 3.0)}
@@ -112,35 +112,35 @@ class TestImages:
         relative = {
             sequence: {label.short: median(phantom, sequence, mask == label.value) / median(phantom, sequence, white)
                        for label in (NECROTIC_CORE, OEDEMA, ENHANCING)}
-            for sequence in Sequence
+            for sequence in MRSequence
         }  # fmt: skip
-        assert relative[Sequence.T1CE]["ET"] > 1.2 > 0.9 > relative[Sequence.T1]["ET"]
-        assert relative[Sequence.T1CE]["NCR"] < 0.75
-        assert relative[Sequence.T2]["NCR"] > relative[Sequence.T2]["ED"] > 1.5
-        assert relative[Sequence.FLAIR]["ED"] > 1.5
-        assert relative[Sequence.T1]["ED"] < 0.95
+        assert relative[MRSequence.T1CE]["ET"] > 1.2 > 0.9 > relative[MRSequence.T1]["ET"]
+        assert relative[MRSequence.T1CE]["NCR"] < 0.75
+        assert relative[MRSequence.T2]["NCR"] > relative[MRSequence.T2]["ED"] > 1.5
+        assert relative[MRSequence.FLAIR]["ED"] > 1.5
+        assert relative[MRSequence.T1]["ED"] < 0.95
 
     def test_fluid_is_dark_on_flair_and_bright_on_t2(self, phantom):
         fluid = (phantom.scene.brain.fluid > 0.9) & (phantom.truth.mask == 0)
         white = (phantom.scene.brain.white > 0.95) & (phantom.truth.mask == 0)
-        assert median(phantom, Sequence.FLAIR, fluid) < 0.7 * median(phantom, Sequence.FLAIR, white)
-        assert median(phantom, Sequence.T2, fluid) > 2 * median(phantom, Sequence.T2, white)
+        assert median(phantom, MRSequence.FLAIR, fluid) < 0.7 * median(phantom, MRSequence.FLAIR, white)
+        assert median(phantom, MRSequence.T2, fluid) > 2 * median(phantom, MRSequence.T2, white)
 
     def test_a_head_surrounds_the_brain(self):
         stripped, whole = (make(small(seed=3, skull=skull))[0] for skull in (False, True))
         np.testing.assert_array_equal(stripped.truth.mask, whole.truth.mask)
-        head = whole.images[Sequence.T1].voxels
+        head = whole.images[MRSequence.T1].voxels
         assert (head > 100).sum() > 1.3 * whole.brain.sum()
         around = ndimage.binary_dilation(whole.brain, CUBE, iterations=5) & ~whole.brain
-        assert (head[around] > 1.2 * median(whole, Sequence.T1, whole.brain)).mean() > 0.05  # fat of the scalp
+        assert (head[around] > 1.2 * median(whole, MRSequence.T1, whole.brain)).mean() > 0.05  # fat of the scalp
 
     def test_noise_is_as_strong_as_asked(self):
-        quiet, loud = (make(small(noise=noise, bias=0.0))[0].images[Sequence.T1].voxels for noise in (0.0, 0.05))
+        quiet, loud = (make(small(noise=noise, bias=0.0))[0].images[MRSequence.T1].voxels for noise in (0.0, 0.05))
         inside = quiet > 300
         assert (loud - quiet)[inside].std() == pytest.approx(0.05 * 420, rel=0.1)
 
     def test_bias_is_smooth_and_multiplicative(self):
-        plain, biased = (make(small(noise=0.0, bias=bias))[0].images[Sequence.T1].voxels for bias in (0.0, 0.2))
+        plain, biased = (make(small(noise=0.0, bias=bias))[0].images[MRSequence.T1].voxels for bias in (0.0, 0.2))
         inside = plain > 200
         field = np.log(np.where(inside, biased, 1) / np.where(inside, plain, 1))
         assert 0.05 < field[inside].std() < 0.4
@@ -151,7 +151,7 @@ class TestImages:
 class TestPatients:
     def test_a_seed_is_a_patient(self):
         one, again, other = (make(small(seed=seed))[0] for seed in (4, 4, 5))
-        np.testing.assert_array_equal(one.images[Sequence.T2].voxels, again.images[Sequence.T2].voxels)
+        np.testing.assert_array_equal(one.images[MRSequence.T2].voxels, again.images[MRSequence.T2].voxels)
         assert not np.array_equal(one.brain, other.brain)
 
     def test_the_same_patient_at_any_spacing(self):
@@ -202,10 +202,10 @@ class TestMotion:
         still = make(small(**STILL, tumour_ml=96.0))[0]
         grid = still.truth.grid
         matrix = np.linalg.inv(grid.affine) @ second.motion @ grid.affine
-        moved = second.images[Sequence.T1].voxels
+        moved = second.images[MRSequence.T1].voxels
         back = ndimage.affine_transform(moved, matrix[:3, :3], matrix[:3, 3], order=1)
         inside = ndimage.binary_erosion(still.brain, CUBE, iterations=3)
-        reference = still.images[Sequence.T1].voxels[inside]
+        reference = still.images[MRSequence.T1].voxels[inside]
         corrected, raw = (np.corrcoef(reference, image[inside])[0, 1] for image in (back, moved))
         assert corrected > 0.9 > raw + 0.1
 
@@ -214,7 +214,7 @@ class TestMotion:
         layout = Layout(scan_grid("coronal", (3.0, 3.5, 4.0), tilt_deg=(5, 0, 10), reverse=True), motion)
         truth = truth_on(phantom, layout)
         np.testing.assert_allclose(centre(truth), motion[:3, :3] @ centre(phantom.truth) + motion[:3, 3], atol=1.0)
-        flair = render(phantom, Sequence.FLAIR, layout).voxels
+        flair = render(phantom, MRSequence.FLAIR, layout).voxels
         assert np.median(flair[truth.mask == OEDEMA.value]) > 1.4 * np.median(flair[(flair > 0) & (truth.mask == 0)])
 
     @pytest.mark.parametrize(("plane", "axes"), [("axial", "LPS"), ("sagittal", "PIL"), ("coronal", "LIP")])
@@ -233,7 +233,7 @@ class TestFiles:
         )
         image = nib.load(nifti_study / f"{name}_flair.nii.gz")
         assert nib.aff2axcodes(image.affine) == ("L", "P", "S")
-        np.testing.assert_array_equal(image.get_fdata(), phantom.images[Sequence.FLAIR].voxels)
+        np.testing.assert_array_equal(image.get_fdata(), phantom.images[MRSequence.FLAIR].voxels)
         np.testing.assert_array_equal(nib.load(nifti_study / f"{name}_seg.nii.gz").get_fdata(), phantom.truth.mask)
 
     def test_nifti_without_a_place_to_go(self, phantom, tmp_path):
@@ -242,7 +242,7 @@ class TestFiles:
             write_nifti(phantom, tmp_path / "taken")
 
     def test_dicom_comes_back_voxel_for_voxel(self, phantom, dicom_study):
-        study = read(dicom_study)
+        study = read_study(dicom_study)
         assert study.study_date == phantom.date
         for sequence, image in phantom.images.items():
             np.testing.assert_array_equal(study.series[sequence].image.voxels, image.voxels)
@@ -250,11 +250,11 @@ class TestFiles:
 
     def test_a_hospital_protocol(self, phantom, tmp_path):
         layouts = clinical_layouts(1, detail_mm=4.0)
-        awkward = {Sequence.T2: Awkward(multiframe=True)}
+        awkward = {MRSequence.T2: Awkward(multiframe=True)}
         written = write_dicom(phantom, tmp_path, layouts=layouts, awkward=awkward)
-        assert len(written[Sequence.T2]) == 1
-        study = read(tmp_path)
+        assert len(written[MRSequence.T2]) == 1
+        study = read_study(tmp_path)
         assert {s: series.image.grid.shape for s, series in study.series.items()} == {
             s: layout.grid.shape for s, layout in layouts.items()
         }
-        np.testing.assert_array_equal(layouts[Sequence.T1CE].motion, np.eye(4))
+        np.testing.assert_array_equal(layouts[MRSequence.T1CE].motion, np.eye(4))

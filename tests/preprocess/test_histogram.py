@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braintumor.domain import Sequence
-from braintumor.preprocess import PrepareOptions, _make_landmarks, prepare
+from braintumor.domain import MRSequence
+from braintumor.preprocess import PrepareOptions, _make_landmarks, prepare_case
 from braintumor.preprocess.histogram import PERCENTILES, landmarks, learn, match, standard
-from braintumor.study import read
+from braintumor.study import read_study
 
 TARGET = np.array([0.0, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8, 1.0])
 EVERYWHERE = np.ones((10, 10, 10), bool)
@@ -62,19 +62,19 @@ def test_few_grey_levels_and_constant_images_are_safe():
 
 
 def test_the_standard_covers_every_sequence_and_rises():
-    assert set(standard()) == set(Sequence)
+    assert set(standard()) == set(MRSequence)
     for values in standard().values():
         assert values.shape == (len(PERCENTILES),)
         assert (np.diff(values) > 0).all()
 
 
 def test_it_is_off_unless_asked_for_and_said(nifti_study):
-    study = read(nifti_study)
-    plain, matched = prepare(study), prepare(study, PrepareOptions(histogram=True))
+    study = read_study(nifti_study)
+    plain, matched = prepare_case(study), prepare_case(study, PrepareOptions(histogram=True))
     assert not any("istogram" in step for step in plain.steps)
     assert matched.steps[-1] == "Histograms matched to those of the training cases"
     assert not np.array_equal(plain.channels, matched.channels)
-    for sequence in Sequence:
+    for sequence in MRSequence:
         assert np.array_equal(plain.display[sequence], matched.display[sequence])
     assert not matched.channels[:, ~matched.brain].any()
 
@@ -83,6 +83,6 @@ def test_the_file_is_made_from_cases(nifti_study, tmp_path):
     _make_landmarks.make([nifti_study], tmp_path / "landmarks.json")
     made = json.loads((tmp_path / "landmarks.json").read_text())
     assert made["cases"] == [nifti_study.name]
-    case = prepare(read(nifti_study))
-    own = landmarks(case.display[Sequence.FLAIR], case.brain)
+    case = prepare_case(read_study(nifti_study))
+    own = landmarks(case.display[MRSequence.FLAIR], case.brain)
     assert made["landmarks"]["flair"] == pytest.approx((own - own[0]) / (own[-1] - own[0]), abs=1e-5)

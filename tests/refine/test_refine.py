@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from braintumor.domain import ENHANCING, NECROTIC_CORE, OEDEMA, Case, Grid, Sequence, SubmissionError
+from braintumor.domain import ENHANCING, NECROTIC_CORE, OEDEMA, Case, Grid, MRSequence, SubmissionError
 from braintumor.refine import Hint, refine
 from braintumor.segment.engines import Probabilities
 from tests.data import tilted_grid
@@ -27,7 +27,7 @@ def scene(grid, seed=0):
     rng = np.random.default_rng(seed)
     flair = np.where(truth > 0, 300.0, 100.0) + rng.normal(0, 12, grid.shape)
     t1ce = np.where(truth == ET, 320.0, 110.0) + rng.normal(0, 12, grid.shape)
-    return {Sequence.FLAIR: flair.astype(np.float32), Sequence.T1CE: t1ce.astype(np.float32)}, truth
+    return {MRSequence.FLAIR: flair.astype(np.float32), MRSequence.T1CE: t1ce.astype(np.float32)}, truth
 
 
 GRID = Grid((56, 56, 48), np.eye(4))
@@ -165,11 +165,11 @@ def test_millimetres_count_and_not_voxels():
 
 def as_case(images):
     channels = np.zeros((4, *GRID.shape), np.float32)
-    for n, sequence in enumerate(Sequence):
+    for n, sequence in enumerate(MRSequence):
         if sequence in images:
             channels[n] = (images[sequence] - images[sequence].mean()) / images[sequence].std()
     brain = np.ones(GRID.shape, bool)
-    return Case("case", GRID, channels, {}, brain, tuple(s for s in Sequence if s in images), {})
+    return Case("case", GRID, channels, {}, brain, tuple(s for s in MRSequence if s in images), {})
 
 
 def says(mask, box):
@@ -238,7 +238,7 @@ def test_contradictions_and_wrong_masks_are_refused():
 
 def test_a_volume_of_one_slice_and_one_image_work():
     grid = Grid((56, 56, 1), np.diag([1.0, 1.0, 5.0, 1.0]))
-    images = {Sequence.FLAIR: IMAGES[Sequence.FLAIR][:, :, 24:25]}
+    images = {MRSequence.FLAIR: IMAGES[MRSequence.FLAIR][:, :, 24:25]}
     mask = missing_lobe()[:, :, 24:25].copy()
     found = refine(images, grid, mask, None, [Hint((37, 28, 0), ED)]).on(mask)
     assert found[37, 28, 0] == ED

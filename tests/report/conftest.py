@@ -17,15 +17,15 @@ from braintumor.domain import (
     Image,
     Instance,
     Measurements,
+    MRSequence,
     Patient,
     Region,
     Segmentation,
-    Sequence,
     Series,
     Severity,
     Study,
 )
-from braintumor.measure import measure
+from braintumor.measure import measure_case
 from braintumor.report import provenance_of
 
 AUTHOR = Author("model", "attention-unet", "1.2.3", "ab" * 32, "pytorch")
@@ -72,14 +72,14 @@ def make_stages(spacing=(3.0, 3.0, 3.0), drop=(), rigid=(), empty=False, kind="n
     rng = np.random.default_rng(3)
     images = {
         s: np.where(brain, 100 + 10 * n + 40 * (mask > 0) + rng.normal(0, 5, grid.shape), 0).astype(np.float32)
-        for n, s in enumerate(Sequence)
+        for n, s in enumerate(MRSequence)
         if s not in drop
     }
-    reference = Sequence.T1CE if Sequence.T1CE in images else next(iter(images))
+    reference = MRSequence.T1CE if MRSequence.T1CE in images else next(iter(images))
     alignment = {s: Alignment(np.eye(4), "same-grid", 1.25) for s in images}
     alignment |= {s: Alignment(np.eye(4), "rigid", 1.123, 3.4, 1.7) for s in rigid}
     alignment[reference] = Alignment(np.eye(4), "reference", None)
-    channels = np.stack([images.get(s, np.zeros(grid.shape, np.float32)) for s in Sequence])
+    channels = np.stack([images.get(s, np.zeros(grid.shape, np.float32)) for s in MRSequence])
     case = Case("case-7", grid, channels, images, brain, tuple(images), alignment, ("N4 skipped: no skull",), (UNCERTAIN,))
     doubt = np.where(brain, 0.05, 0).astype(np.float16)
     doubt[ball(grid, (30, 10, 5), (26, 32, 22)) & (mask != 1)] = 0.6
@@ -98,7 +98,7 @@ def make_stages(spacing=(3.0, 3.0, 3.0), drop=(), rigid=(), empty=False, kind="n
     }
     when = date(2024, 1, 15) if kind == "dicom" else None
     study = Study("case-7", kind, patient or Patient(), when, series)
-    return Stages(study, case, segmentation, measure(segmentation, brain, case_id="case-7"))
+    return Stages(study, case, segmentation, measure_case(segmentation, brain, case_id="case-7"))
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +111,7 @@ def stages():
 def moved_stages():
     """A DICOM study without T2 whose FLAIR was registered."""
     return make_stages(
-        drop=(Sequence.T2,), rigid=(Sequence.FLAIR,), kind="dicom", patient=Patient("PID-42", "Doe^Jane", "19610217", "F")
+        drop=(MRSequence.T2,), rigid=(MRSequence.FLAIR,), kind="dicom", patient=Patient("PID-42", "Doe^Jane", "19610217", "F")
     )
 
 

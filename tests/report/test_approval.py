@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 
 from braintumor.domain import FinalReportError, Section, Status
-from braintumor.report import Picture, dump
+from braintumor.report import Picture, dump_report
 from braintumor.report.approval import approve, contents, examine, final
 from braintumor.report.editing import amended, edited
 from braintumor.report.versions import ReportFolder, packed
 from braintumor.signing import SigningKeyError, verify
 from braintumor.signing.chain import check
-from braintumor.signing.signer import made
 from tests.reports import grown
-from tests.signing.identities import AT, LAST, make_test_identity
+from tests.signing.identities import AT, LAST, made, make_test_identity
 
 
 def flipped(data, at=2000):
@@ -99,8 +98,8 @@ def test_a_change_of_text_facts_pdf_or_chain_is_found(folder, signer):
     )
     volumes = replace(said.findings.measurements, brain_ml=1.0)
     cases = {
-        "text": (report, dump(replace(said, texts={**said.texts, "en": other}))),
-        "facts": (report, dump(replace(said, findings=replace(said.findings, measurements=volumes)))),
+        "text": (report, dump_report(replace(said, texts={**said.texts, "en": other}))),
+        "facts": (report, dump_report(replace(said, findings=replace(said.findings, measurements=volumes)))),
         "pdf": (pdf, flipped(whole[pdf])),
         "chain": (chain, json.dumps({**json.loads(whole[chain]), "start": "1" * 64}).encode()),
     }

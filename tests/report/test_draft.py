@@ -4,10 +4,10 @@ import pydicom
 import pytest
 
 from braintumor.domain import REGION_NAMES, Findings, Identifier, Region, Section, Status
-from braintumor.report import accession_of, draft, find, provenance_of
+from braintumor.report import accession_of, draft, gather_findings, provenance_of
 from braintumor.report.language import language_of
 from braintumor.report.statements import Term
-from braintumor.study import read
+from braintumor.study import read_study
 
 
 @pytest.fixture
@@ -16,11 +16,11 @@ def study(dicom_study, tmp_path):
         dataset = pydicom.dcmread(path)
         dataset.AccessionNumber, dataset.StudyDescription, dataset.StudyTime = "ACC-7", "MR brain", "101112.5"
         dataset.save_as(tmp_path / path.name)
-    return read(tmp_path)
+    return read_study(tmp_path)
 
 
 def made(study, stages, **options):
-    findings: Findings = find(stages.study, stages.case, stages.segmentation, stages.measurements)
+    findings: Findings = gather_findings(stages.study, stages.case, stages.segmentation, stages.measurements)
     return draft(study, findings, stages.facts, uid="2.25.7", **options)
 
 

@@ -20,7 +20,7 @@ from braintumor.domain import (
     Status,
     UnknownLanguageError,
 )
-from braintumor.report import Picture, dump, load
+from braintumor.report import Picture, dump_report, load_report
 from braintumor.report.editing import amended, approved, edited, edited_alone
 from braintumor.report.versions import ReportFolder, packed
 from tests.reports import all_reports, first_visit, grown
@@ -45,16 +45,16 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize("report", all_reports(), ids=lambda report: report.study.uid[-6:])
 def test_a_report_is_read_back_as_it_was_written(report):
-    assert load(dump(report)) == report
-    assert dump(load(dump(report))) == dump(report)
+    assert load_report(dump_report(report)) == report
+    assert dump_report(load_report(dump_report(report))) == dump_report(report)
 
 
 def test_what_is_no_report_is_refused_without_its_content():
     report = first_visit()
-    broken = dump(report).replace(b'"version": 1', b'"version": "Doe^Jane"')
-    assert broken != dump(report)
+    broken = dump_report(report).replace(b'"version": 1', b'"version": "Doe^Jane"')
+    assert broken != dump_report(report)
     with pytest.raises(CorruptFileError) as error:
-        load(broken)
+        load_report(broken)
     assert "version" in str(error.value)
     assert "Doe" not in str(error.value)
 
@@ -93,7 +93,7 @@ def test_control_characters_and_empty_lines_are_no_text():
 @given(st.lists(st.text(max_size=40), max_size=5))
 def test_every_line_of_an_edit_can_be_stored(texts):
     after = change(first_visit(), texts)
-    assert load(dump(after)) == after
+    assert load_report(dump_report(after)) == after
 
 
 def test_a_section_changed_in_one_language_only_is_known():

@@ -4,8 +4,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from braintumor.domain import LABELS, Grid, Segmentation, Sequence
-from braintumor.measure import measure
+from braintumor.domain import LABELS, Grid, MRSequence, Segmentation
+from braintumor.measure import measure_case
 from braintumor.report import key_images, overview
 from braintumor.report.views import AXIAL, CORONAL, SAGITTAL, Scene, window
 
@@ -136,7 +136,7 @@ def test_uncertainty_is_coloured_where_it_is_high_only(pictures, stages):
 
 
 def test_one_sequence_and_an_empty_brain_mask_still_give_pictures(make):
-    only = make(drop=(Sequence.T1, Sequence.T1CE, Sequence.T2), spacing=(4.0, 4.0, 8.0))
+    only = make(drop=(MRSequence.T1, MRSequence.T1CE, MRSequence.T2), spacing=(4.0, 4.0, 8.0))
     blind = replace(only.case, brain=np.zeros(only.case.grid.shape, bool))
     names = {p.name for p in key_images(blind, only.segmentation, only.measurements)}
     assert {"sequences", "planes", "montage"} <= names
@@ -146,7 +146,7 @@ def test_tumour_without_enhancement_shows_core_diameters(make):
     stages = make(spacing=(4.0, 4.0, 4.0))
     mask = np.where(stages.segmentation.mask == 4, 1, stages.segmentation.mask).astype(np.uint8)
     segmentation = replace(stages.segmentation, mask=mask, confidence={})
-    measured = measure(segmentation, stages.case.brain, case_id="case-7")
+    measured = measure_case(segmentation, stages.case.brain, case_id="case-7")
     caption = next(p for p in key_images(stages.case, segmentation, measured) if p.name == "diameters").caption
     assert "tumour core on T1ce" in caption
 

@@ -18,14 +18,14 @@ from braintumor.domain import (
     Flag,
     LesionChange,
     LesionState,
+    MRSequence,
     Region,
     RegionChange,
     Section,
-    Sequence,
     Severity,
     TrendPoint,
 )
-from braintumor.report import find, state, write
+from braintumor.report import gather_findings, state, write_text
 from braintumor.report.findings import gather_flags
 from braintumor.report.language import Language, languages
 from braintumor.report.statements import Term
@@ -33,7 +33,7 @@ from braintumor.track.rano import LesionSize, TimePoint, assess
 
 
 def texts(findings, section, code="en"):
-    return [line.text for line in write(findings, code).sections[section]]
+    return [line.text for line in write_text(findings, code).sections[section]]
 
 
 def field_at(findings, source):
@@ -75,11 +75,11 @@ def followed(stages):
         "PD: a new measurable lesion.",
         missing=("baseline scan (the earliest visit was taken)", "end of radiotherapy"),
     )
-    return find(*stages, comparison=comparison(response=response, lesions=lesions))
+    return gather_findings(*stages, comparison=comparison(response=response, lesions=lesions))
 
 
 def test_every_statement_leads_to_a_field_of_the_findings(stages, followed):
-    for findings in (find(*stages), followed):
+    for findings in (gather_findings(*stages), followed):
         sources = [s.source for s in state(findings) if s.source]
         assert len(sources) > 20
         for source in sources:
@@ -88,8 +88,8 @@ def test_every_statement_leads_to_a_field_of_the_findings(stages, followed):
 
 @pytest.mark.parametrize("code", languages())
 def test_volumes_are_said_as_measured(stages, code):
-    findings, language = find(*stages), Language(code)
-    for line in write(findings, code).sections[Section.FINDINGS]:
+    findings, language = gather_findings(*stages), Language(code)
+    for line in write_text(findings, code).sections[Section.FINDINGS]:
         if line.message == "volume-of":
             said = [float(number) for number in re.findall(r"\d+\.\d", line.text)]
             region = field_at(findings, line.source.removesuffix(".volume_ml"))
@@ -98,7 +98,7 @@ def test_volumes_are_said_as_measured(stages, code):
 
 
 def test_the_first_words_name_region_side_and_size(stages):
-    findings = find(*stages)
+    findings = gather_findings(*stages)
     assert texts(findings, Section.FINDINGS)[0].startswith("The whole tumour has ")
     assert any("on the left" in text for text in texts(findings, Section.FINDINGS))
     assert texts(findings, Section.IMPRESSION)[0].startswith("Segmented tumour of ")
@@ -107,7 +107,7 @@ def test_the_first_words_name_region_side_and_size(stages):
 
 def test_all_languages_state_the_same_things(followed):
     stated = [
-        [(line.source, line.message) for lines in write(followed, code).sections.values() for line in lines]
+        [(line.source, line.message) for lines in write_text(followed, code).sections.values() for line in lines]
         for code in languages()
     ]
     assert len(stated) >= 2
@@ -121,11 +121,11 @@ def test_every_language_has_every_message_and_term_of_english():
 
 
 def test_the_same_input_gives_the_same_findings(stages):
-    assert find(*stages) == find(*stages)
+    assert gather_findings(*stages) == gather_findings(*stages)
 
 
 def test_no_tumour_is_said_and_nothing_else(healthy_stages):
-    findings = find(*healthy_stages)
+    findings = gather_findings(*healthy_stages)
     assert "No whole tumour was segmented." in texts(findings, Section.FINDINGS)
     assert all(re.fullmatch("No .* was segmented.", text) for text in texts(findings, Section.FINDINGS))
     assert texts(findings, Section.IMPRESSION) == ["No tumour was segmented."]
@@ -133,7 +133,7 @@ def test_no_tumour_is_said_and_nothing_else(healthy_stages):
 
 
 def test_missing_sequence_and_registration_are_told_with_their_figures(moved_stages):
-    findings = find(*moved_stages)
+    findings = gather_findings(*moved_stages)
     technique = texts(findings, Section.TECHNIQUE)
     assert technique[:2] == [
         "3 MR sequences were used: T1, T1ce and FLAIR.",
@@ -146,7 +146,7 @@ def test_missing_sequence_and_registration_are_told_with_their_figures(moved_sta
 
 
 def test_one_sequence_alone(make):
-    findings = find(*make(drop=(Sequence.T1CE, Sequence.T1, Sequence.T2)))
+    findings = gather_findings(*make(drop=(MRSequence.T1CE, MRSequence.T1, MRSequence.T2)))
     assert texts(findings, Section.TECHNIQUE)[:2] == [
         "One MR sequence was used: FLAIR.",
         "T1, T1ce and T2 were not available; the mask is less reliable without them.",
@@ -155,11 +155,11 @@ def test_one_sequence_alone(make):
 
 
 def test_disclaimer_and_limits_always(stages, by_hand):
-    for findings in (find(*stages), find(*by_hand)):
+    for findings in (gather_findings(*stages), gather_findings(*by_hand)):
         assert "Research use only; not a medical device." in texts(findings, Section.LIMITATIONS)
-    assert "The contours were made by an algorithm." in texts(find(*stages), Section.LIMITATIONS)
-    assert not any("algorithm" in text for text in texts(find(*by_hand), Section.LIMITATIONS))
-    assert "The mask was drawn or corrected by a person." in texts(find(*by_hand), Section.TECHNIQUE)
+    assert "The contours were made by an algorithm." in texts(gather_findings(*stages), Section.LIMITATIONS)
+    assert not any("algorithm" in text for text in texts(gather_findings(*by_hand), Section.LIMITATIONS))
+    assert "The mask was drawn or corrected by a person." in texts(gather_findings(*by_hand), Section.TECHNIQUE)
 
 
 def test_change_is_said_with_its_direction_and_both_volumes(followed):
@@ -200,12 +200,12 @@ def test_a_change_from_or_to_nothing_has_no_percentage(stages, kind):
     none, some = Estimate(0.0, 0.0), Estimate(4.0, 0.2)
     before, now = (some, none) if kind == "shrunk" else (none, some)
     change = RegionChange(before, now, Estimate(now.value - before.value, 0.2), None, Direction(kind))
-    findings = find(*stages, comparison=replace(comparison(), regions=dict.fromkeys(Region, change)))
+    findings = gather_findings(*stages, comparison=replace(comparison(), regions=dict.fromkeys(Region, change)))
     assert not any("%" in text for text in texts(findings, Section.IMPRESSION))
 
 
 def test_flags_of_all_stages_once_and_most_serious_first(stages):
-    flags = find(*stages).flags
+    flags = gather_findings(*stages).flags
     codes = [flag.code for flag in flags]
     assert codes.count("uncertain-outline") == 1  # case and segmentation both raised it
     assert flags[0].code == "poor-registration"

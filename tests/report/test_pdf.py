@@ -9,7 +9,7 @@ import pytest
 
 from braintumor import __version__
 from braintumor.domain import Flag, Patient, Severity
-from braintumor.report import draft, find, key_images, render
+from braintumor.report import draft, gather_findings, key_images, render
 from braintumor.report.names import listed, person_name, plain_date
 
 
@@ -20,7 +20,7 @@ def without_spaces(text):
 
 def document(stages, languages=("en", "hi"), **changes):
     study = replace(stages.study, **changes)
-    findings = find(study, stages.case, stages.segmentation, stages.measurements)
+    findings = gather_findings(study, stages.case, stages.segmentation, stages.measurements)
     return draft(study, findings, stages.facts, uid="2.25.7", languages=languages)
 
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import torch
 
-from braintumor.domain import Case, Grid, Sequence
+from braintumor.domain import Case, Grid, MRSequence
 from braintumor.segment.network import AttentionUNet, NetworkConfig
 from braintumor.segment.weights import save
 
@@ -22,14 +22,14 @@ def own_model(folder, config=TINY):
     return folder
 
 
-def case_of_noise(shape=(40, 36, 8), seed=0, present=tuple(Sequence)):
+def case_of_noise(shape=(40, 36, 8), seed=0, present=tuple(MRSequence)):
     """A case whose brain is an ellipsoid of noise: positive in `display`, z-scored in `channels`."""
     rng = np.random.default_rng(seed)
     axes = np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij")
     brain = sum(axis**2 for axis in axes) < 0.9
     display = {s: (rng.random(shape) * 100 + 20 * n + 1).astype(np.float32) * brain for n, s in enumerate(present)}
-    channels = np.zeros((len(Sequence), *shape), np.float32)
-    for n, sequence in enumerate(Sequence):
+    channels = np.zeros((len(MRSequence), *shape), np.float32)
+    for n, sequence in enumerate(MRSequence):
         if sequence in display:
             inside = display[sequence][brain]
             channels[n][brain] = (inside - inside.mean()) / inside.std()

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from braintumor.domain import Region
-from braintumor.preprocess import prepare
-from braintumor.segment import load_engine, segment
+from braintumor.preprocess import prepare_case
+from braintumor.segment import load_engine, segment_case
 from braintumor.segment.engines.openvino import OpenVinoEngine
 from braintumor.segment.engines.pytorch import TorchEngine
 from braintumor.segment.weights import default_folder, load
-from braintumor.study import read
+from braintumor.study import read_study
 
 REAL = ("BraTS2021_01657", "Brats18_2013_21_1")
 
@@ -39,11 +39,11 @@ def fast(model):
 
 
 def test_masks_agree_on_a_phantom(model, nifti_study):
-    case = few_slices(prepare(read(nifti_study)))
-    reference = segment(case, TorchEngine(model, torch.float32))
+    case = few_slices(prepare_case(read_study(nifti_study)))
+    reference = segment_case(case, TorchEngine(model, torch.float32))
     assert reference.mask.any()
     for engine in fast(model).values():
-        found = agreement(segment(case, engine), reference)
+        found = agreement(segment_case(case, engine), reference)
         assert min(found.values()) >= 0.99, (engine.name, found)
 
 
@@ -58,10 +58,10 @@ def few_slices(case):
 @pytest.mark.campaign
 @pytest.mark.parametrize("name", REAL)
 def test_masks_agree_on_real_cases(model, brats, name):
-    case = prepare(read(brats / name))
-    reference = segment(case, TorchEngine(model, torch.float32))
+    case = prepare_case(read_study(brats / name))
+    reference = segment_case(case, TorchEngine(model, torch.float32))
     for engine in fast(model).values():
-        found = agreement(segment(case, engine), reference)
+        found = agreement(segment_case(case, engine), reference)
         assert min(found.values()) >= 0.995, (engine.name, found)
 
 
@@ -71,7 +71,7 @@ def test_masks_agree_on_real_cases(model, brats, name):
 def test_int8_masks_agree_on_real_cases(model, brats, name):
     if "int8" not in json.loads((default_folder() / "configs" / "metadata.json").read_text()):
         pytest.skip("the published model has no int8 graph; making one takes an hour")
-    case = prepare(read(brats / name))
-    reference = segment(case, TorchEngine(model, torch.float32))
-    found = agreement(segment(case, load_engine("openvino-int8")), reference)
+    case = prepare_case(read_study(brats / name))
+    reference = segment_case(case, TorchEngine(model, torch.float32))
+    found = agreement(segment_case(case, load_engine("openvino-int8")), reference)
     assert min(found.values()) >= 0.99, found

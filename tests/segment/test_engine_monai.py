@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from braintumor.domain import EngineError, MissingSequenceError, Region, Sequence, UnusableImageError, WeightsError
-from braintumor.segment import SegmentOptions, VolumeEngine, load_engine, segment
+from braintumor.domain import EngineError, MissingSequenceError, MRSequence, Region, UnusableImageError, WeightsError
+from braintumor.segment import SegmentOptions, VolumeEngine, load_engine, segment_case
 from tests.segment.engines import ZOO_INPUTS, case_of_noise, edit, zoo_bundle
 
 nets = pytest.importorskip("monai.networks.nets")
@@ -49,8 +49,8 @@ def test_channels_and_regions_are_mapped_by_name(picker):
     case = case_of_noise()
     engine = load_engine("auto", picker)
     assert isinstance(engine, VolumeEngine)
-    result = segment(case, engine, SegmentOptions(min_component_ml=0.0))
-    wt, tc, et = (scored(case, s) > 0 for s in (Sequence.FLAIR, Sequence.T1CE, Sequence.T2))
+    result = segment_case(case, engine, SegmentOptions(min_component_ml=0.0))
+    wt, tc, et = (scored(case, s) > 0 for s in (MRSequence.FLAIR, MRSequence.T1CE, MRSequence.T2))
     expected = np.where(et, 4, np.where(tc, 1, np.where(wt, 2, 0))) * case.brain
     found = engine.predict(case)
     np.testing.assert_array_equal(np.array([0, 1, 2, 4])[found.decided] * case.brain, expected)
@@ -69,7 +69,7 @@ def test_inputs_in_another_order_are_found(tmp_path):
 
     case = case_of_noise()
     found = load_engine("auto", zoo_bundle(tmp_path / "b", Third(), {}, inputs=order, script=True)).predict(case)
-    np.testing.assert_array_equal(found.decided > 0, scored(case, Sequence.T1) > 0)
+    np.testing.assert_array_equal(found.decided > 0, scored(case, MRSequence.T1) > 0)
 
 
 def test_weights_and_definition_run_as_monai_runs_them(segresnet):
@@ -77,7 +77,9 @@ def test_weights_and_definition_run_as_monai_runs_them(segresnet):
 
     folder, network = segresnet
     case = case_of_noise(shape=(32, 24, 16))
-    image = torch.from_numpy(np.stack([scored(case, s) for s in (Sequence.T1CE, Sequence.T1, Sequence.T2, Sequence.FLAIR)]))
+    image = torch.from_numpy(
+        np.stack([scored(case, s) for s in (MRSequence.T1CE, MRSequence.T1, MRSequence.T2, MRSequence.FLAIR)])
+    )
     with torch.inference_mode():
         tc, wt, et = sliding_window_inference(image[None].float(), (24, 24, 8), 1, network, 0.5).sigmoid()[0].numpy()
     found = load_engine("auto", folder).predict(case)
@@ -93,7 +95,7 @@ def test_softmax_classes_are_mapped_by_name(tmp_path):
     names = ("background", "edema", "non-enhancing tumor", "enhancing tumor")
     case = case_of_noise()
     found = load_engine("auto", zoo_bundle(tmp_path / "b", Same(), {}, outputs=names, script=True)).predict(case)
-    stacked = np.stack([scored(case, s) for s in (Sequence.T1CE, Sequence.T1, Sequence.T2, Sequence.FLAIR)])
+    stacked = np.stack([scored(case, s) for s in (MRSequence.T1CE, MRSequence.T1, MRSequence.T2, MRSequence.FLAIR)])
     shares = np.exp(stacked) / np.exp(stacked).sum(axis=0)
     np.testing.assert_allclose(found.values, shares[[0, 2, 1, 3]], atol=1e-5)
     assert found.decided is None
@@ -128,7 +130,7 @@ def test_tta_is_the_mean_with_the_mirror_image(picker):
 
 
 def test_a_missing_sequence_is_refused(picker):
-    case = case_of_noise(present=(Sequence.T1CE, Sequence.T1, Sequence.T2))
+    case = case_of_noise(present=(MRSequence.T1CE, MRSequence.T1, MRSequence.T2))
     with pytest.raises(MissingSequenceError, match="needs FLAIR"):
         load_engine("auto", picker).predict(case)
 

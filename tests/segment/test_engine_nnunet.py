@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from braintumor.domain import EngineError, MissingSequenceError, Region, Sequence, UnusableImageError, WeightsError
-from braintumor.segment import SegmentOptions, load_engine, segment
+from braintumor.domain import EngineError, MissingSequenceError, MRSequence, Region, UnusableImageError, WeightsError
+from braintumor.segment import SegmentOptions, load_engine, segment_case
 from braintumor.segment.engines.nnunet import _described, _weights
 from tests.segment.engines import BRATS, case_of_noise, edit, nnunet_model
 
@@ -16,7 +16,7 @@ PLAIN = {"background": 0, "edema": 1, "non-enhancing tumor": 2, "enhancing tumou
 
 def test_regions_of_the_brats_conversion_are_understood(tmp_path):
     channels, meaning, regions = _described(nnunet_model(tmp_path / "model"))
-    assert channels == tuple(Sequence)
+    assert channels == tuple(MRSequence)
     assert meaning == {0: 0, 1: 2, 2: 1, 3: 4}
     assert regions == (Region.WT, Region.TC, Region.ET)
 
@@ -24,13 +24,13 @@ def test_regions_of_the_brats_conversion_are_understood(tmp_path):
 def test_labels_and_channels_are_taken_by_name(tmp_path):
     folder = nnunet_model(tmp_path / "model", PLAIN, order=(), channels=("FLAIR", "T1w", "t1gd", "T2w"))
     channels, meaning, regions = _described(folder)
-    assert channels == (Sequence.FLAIR, Sequence.T1, Sequence.T1CE, Sequence.T2)
+    assert channels == (MRSequence.FLAIR, MRSequence.T1, MRSequence.T1CE, MRSequence.T2)
     assert meaning == {0: 0, 1: 2, 2: 1, 3: 4}
     assert regions == ()
 
 
 def test_a_model_may_use_fewer_sequences(tmp_path):
-    assert _described(nnunet_model(tmp_path / "m", channels=("FLAIR", "T1ce")))[0] == (Sequence.FLAIR, Sequence.T1CE)
+    assert _described(nnunet_model(tmp_path / "m", channels=("FLAIR", "T1ce")))[0] == (MRSequence.FLAIR, MRSequence.T1CE)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def by_nnunet(folder, case):
     device = torch.device("cpu")
     predictor = nnUNetPredictor(use_mirroring=False, perform_everything_on_device=False, device=device, allow_tqdm=False)
     predictor.initialize_from_trained_model_folder(str(folder), (0,))
-    image = np.stack([case.display[s] for s in Sequence]).transpose(0, 3, 2, 1)
+    image = np.stack([case.display[s] for s in MRSequence]).transpose(0, 3, 2, 1)
     spacing = list(case.grid.spacing[::-1])
     return predictor.predict_single_npy_array(image, {"spacing": spacing}, None, None, False).transpose(2, 1, 0)
 
@@ -122,7 +122,7 @@ def test_the_mask_is_what_nnunet_itself_gives(trained, outputs, settings):
     folder, case = trained(outputs, **settings), case_of_noise()
     engine = load_engine("auto", folder)
     expected = np.array([0, 2, 1, 4], np.uint8)[by_nnunet(folder, case)] * case.brain
-    result = segment(case, engine, SegmentOptions(min_component_ml=0.0))
+    result = segment_case(case, engine, SegmentOptions(min_component_ml=0.0))
     found = engine.predict(case)
     decided = found.values.argmax(axis=0) if found.decided is None else found.decided
     np.testing.assert_array_equal(np.array([0, 1, 2, 4])[decided] * case.brain, expected)
@@ -133,7 +133,7 @@ def test_the_mask_is_what_nnunet_itself_gives(trained, outputs, settings):
 
 def test_a_missing_sequence_is_refused(trained):
     with pytest.raises(MissingSequenceError, match="needs T2"):
-        load_engine("auto", trained(3)).predict(case_of_noise(present=(Sequence.T1, Sequence.T1CE, Sequence.FLAIR)))
+        load_engine("auto", trained(3)).predict(case_of_noise(present=(MRSequence.T1, MRSequence.T1CE, MRSequence.FLAIR)))
 
 
 def test_plans_cannot_name_any_class(trained):

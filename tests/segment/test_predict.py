@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braintumor.domain import Case, Grid, Region, Sequence
-from braintumor.segment import SegmentOptions, segment
+from braintumor.domain import Case, Grid, MRSequence, Region
+from braintumor.segment import SegmentOptions, segment_case
 from braintumor.segment.engines import Identity, Probabilities
 from braintumor.segment.network import AttentionUNet, NetworkConfig
 from braintumor.segment.postprocess import entropy, remove_specks
@@ -32,7 +32,7 @@ class ThresholdEngine:
 
 def case_of(classes: np.ndarray, brain: np.ndarray) -> Case:
     channels = np.stack([classes * brain] * 4).astype(np.float32)
-    return Case("case", Grid(brain.shape, np.eye(4)), channels, {}, brain, tuple(Sequence), {})
+    return Case("case", Grid(brain.shape, np.eye(4)), channels, {}, brain, tuple(MRSequence), {})
 
 
 @given(st.integers(0, 2**32 - 1), st.tuples(st.integers(3, 70), st.integers(3, 70), st.integers(1, 6)))
@@ -115,13 +115,13 @@ def test_a_peer_that_predicts_whole_cases_is_segmented_the_same_way():
     brain[:5] = False
     case = case_of(np.zeros((20, 20, 10)), brain)
     shares, engine = [], WholeCaseEngine()
-    result = segment(case, engine, SegmentOptions(tta=True), shares.append)
+    result = segment_case(case, engine, SegmentOptions(tta=True), shares.append)
     assert np.array_equal(result.mask, np.where(brain, 2, 0))
     assert (engine.asked, shares) == ([True], [1.0])
     assert (result.author.name, result.author.engine) == ("peer", "peer")
     own_rule = np.zeros((20, 20, 10), np.uint8)
     own_rule[8:14, 5:15, 2:8] = 3
-    assert np.array_equal(segment(case, WholeCaseEngine(own_rule)).mask, np.where(own_rule == 3, 4, 0))
+    assert np.array_equal(segment_case(case, WholeCaseEngine(own_rule)).mask, np.where(own_rule == 3, 4, 0))
 
 
 def test_views_agree_on_a_smooth_object():
@@ -150,7 +150,7 @@ def test_segment_labels_confidence_and_author():
     brain = np.hypot(i - 32, j - 32) < 30
     inner = (i - 30) ** 2 + (j - 30) ** 2 + (k - 10) ** 2
     classes = np.where(inner < 16, 1, np.where(inner < 36, 3, np.where(inner < 64, 2, 0)))
-    result = segment(case_of(classes, brain), ThresholdEngine())
+    result = segment_case(case_of(classes, brain), ThresholdEngine())
     assert set(np.unique(result.mask)) == {0, 1, 2, 4}
     assert result.region(Region.TC).sum() == (inner < 36).sum()
     assert result.confidence[Region.WT] == pytest.approx(1.0)
@@ -162,12 +162,12 @@ def test_nothing_is_labelled_outside_the_brain():
     classes = np.full((48, 48, 6), 2)
     brain = np.zeros((48, 48, 6), bool)
     brain[10:40, 12:30, 1:5] = True
-    result = segment(case_of(classes, brain), ThresholdEngine())
+    result = segment_case(case_of(classes, brain), ThresholdEngine())
     assert np.array_equal(result.mask > 0, brain)
 
 
 def test_a_case_without_brain_gives_an_empty_mask():
-    result = segment(case_of(np.full((40, 40, 3), 2), np.zeros((40, 40, 3), bool)), ThresholdEngine())
+    result = segment_case(case_of(np.full((40, 40, 3), 2), np.zeros((40, 40, 3), bool)), ThresholdEngine())
     assert not result.mask.any()
     assert result.confidence == {}
 
@@ -181,7 +181,7 @@ def test_an_undecided_network_raises_a_flag():
                 )
 
     brain = np.ones((40, 40, 8), bool)
-    result = segment(case_of(np.zeros((40, 40, 8), int), brain), Undecided())
+    result = segment_case(case_of(np.zeros((40, 40, 8), int), brain), Undecided())
     assert [flag.code for flag in result.flags] == ["uncertain-mask"]
     assert 0.9 < float(result.uncertainty.max()) <= 1.0
 
@@ -216,7 +216,7 @@ def test_a_trace_of_enhancement_is_counted_as_core_and_said(voxels, called):
     classes[10:20, 10:20, 2:10] = 1
     places = [(10 + n // 10, 10 + n % 10, 5) for n in range(voxels)]
     classes[tuple(np.transpose(places))] = 3
-    result = segment(case_of(classes, np.ones((40, 40, 12), bool)), ThresholdEngine())
+    result = segment_case(case_of(classes, np.ones((40, 40, 12), bool)), ThresholdEngine())
     assert np.count_nonzero(result.mask == 4) == (voxels if called else 0)
     assert np.count_nonzero(result.mask == 1) == 800 - (voxels if called else 0)
     assert [flag.code for flag in result.flags] == ([] if called else ["faint-enhancement"])
@@ -229,7 +229,7 @@ def test_small_nodules_beside_larger_enhancement_stay():
     classes[10:20, 10:20, 2:10] = 2
     classes[10:16, 10:16, 3:7] = 3
     classes[18, 18, 8] = 3
-    result = segment(case_of(classes, np.ones((40, 40, 12), bool)), ThresholdEngine())
+    result = segment_case(case_of(classes, np.ones((40, 40, 12), bool)), ThresholdEngine())
     assert np.count_nonzero(result.mask == 4) == 6 * 6 * 4 + 1
 
 
@@ -237,5 +237,5 @@ def test_options_choose_the_smallest_island():
     classes = np.zeros((40, 40, 12), int)
     classes[10:14, 10:14, 4:8] = 3
     case = case_of(classes, np.ones((40, 40, 12), bool))
-    assert not segment(case, ThresholdEngine()).mask.any()
-    assert segment(case, ThresholdEngine(), SegmentOptions(min_component_ml=0.01)).mask.any()
+    assert not segment_case(case, ThresholdEngine()).mask.any()
+    assert segment_case(case, ThresholdEngine(), SegmentOptions(min_component_ml=0.01)).mask.any()

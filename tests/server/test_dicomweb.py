@@ -17,9 +17,9 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSLossless
 
-from braintumor.archive import Limits, open_store
+from braintumor.archive import PacsTimeouts, open_store
 from braintumor.archive.folder import index
-from braintumor.domain import Sequence
+from braintumor.domain import MRSequence
 from braintumor.phantom.dicom import Awkward, write_series
 from tests import orthanc
 from tests.archive.conftest import Archive, MakeSeg, Visit, archive, folder_archive, make, pacs, prior, visit  # noqa: F401
@@ -121,7 +121,7 @@ def test_the_common_client_reads_and_writes(archive: Archive, visit: Visit, make
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, JPEGLSLossless], ids=lambda syntax: syntax.name)
 def test_transfer_syntaxes_are_negotiated(tmp_path: Path, visit: Visit, syntax: pydicom.uid.UID) -> None:  # noqa: F811
     how = Awkward(transfer_syntax=syntax, multiframe=True)
-    (path,) = write_series(head(Sequence.T2), tmp_path / "s", visit.header, Sequence.T2, series_number=7, awkward=how)
+    (path,) = write_series(head(MRSequence.T2), tmp_path / "s", visit.header, MRSequence.T2, series_number=7, awkward=how)
     source = pydicom.dcmread(path)
     root = f"/dicom-web/studies/{visit.uid}/series/{source.SeriesInstanceUID}/instances/{source.SOPInstanceUID}"
     with TestClient(app_of(open_store(tmp_path, cache=tmp_path / ".cache"))) as web:
@@ -240,7 +240,11 @@ def before_pacs(visit: Visit, faults: Faults, tmp_path: Path) -> Iterator[TestCl
     held.add(visit.files)
     with serving(faults.install(app_of(held.open()))) as url:
         store = open_store(
-            f"{url}/dicom-web", user="reader", password="word", cache=tmp_path / "c", limits=Limits(connect_s=1, read_s=1.5)
+            f"{url}/dicom-web",
+            user="reader",
+            password="word",
+            cache=tmp_path / "c",
+            limits=PacsTimeouts(connect_s=1, read_s=1.5),
         )
         with TestClient(app_of(store), base_url="http://viewer") as client:
             yield client

@@ -3,8 +3,8 @@ import time
 
 import pytest
 
-from braintumor.domain import BusyError, UnknownJobError, UnusableImageError
-from braintumor.server.jobs import Jobs, State, Urgency
+from braintumor.domain import BusyError, JobState, UnknownJobError, UnusableImageError
+from braintumor.server.jobs import Jobs, Urgency
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ class Gate:
 
 def test_a_job_ends_with_what_its_work_returned(jobs):
     job = jobs.wait(jobs.submit("count", "x", lambda report: {"found": 3}).id, 5)
-    assert (job.state, job.share, job.result) == (State.COMPLETED, 1.0, {"found": 3})
+    assert (job.state, job.share, job.result) == (JobState.COMPLETED, 1.0, {"found": 3})
     assert job.queued <= job.started <= job.ended
 
 
@@ -40,7 +40,7 @@ def test_the_same_work_is_done_once_for_everybody_who_asks_meanwhile(jobs):
     again = jobs.submit("segment", "x", lambda report: pytest.fail("done twice"), key="k")
     assert again.id == first.id
     gate.go.set()
-    assert jobs.wait(first.id, 5).state is State.COMPLETED
+    assert jobs.wait(first.id, 5).state is JobState.COMPLETED
     assert jobs.submit("segment", "x", lambda report: {}, key="k").id != first.id  # it is over: asked anew, done anew
 
 
@@ -68,11 +68,11 @@ def test_cancelling(jobs):
     running = jobs.submit("a", "", gate)
     gate.begun.wait(5)
     waiting = jobs.submit("b", "", lambda report: pytest.fail("was cancelled"))
-    assert jobs.cancel(waiting.id).state is State.CANCELLED
+    assert jobs.cancel(waiting.id).state is JobState.CANCELLED
     jobs.cancel(running.id)
     gate.go.set()
-    assert jobs.wait(running.id, 5).state is State.CANCELLED
-    assert jobs.cancel(running.id).state is State.CANCELLED  # a second time changes nothing
+    assert jobs.wait(running.id, 5).state is JobState.CANCELLED
+    assert jobs.cancel(running.id).state is JobState.CANCELLED  # a second time changes nothing
 
 
 def test_a_failure_is_told_in_words_and_the_queue_goes_on(jobs, caplog):
@@ -83,14 +83,14 @@ def test_a_failure_is_told_in_words_and_the_queue_goes_on(jobs, caplog):
         raise ValueError("Doe^Jane")
 
     told = jobs.wait(jobs.submit("a", "", ours).id, 5)
-    assert told.state is State.FAILED
+    assert told.state is JobState.FAILED
     assert told.problem["detail"] == "The image is empty"
     assert told.problem["remedy"] == "Scan again"
     other = jobs.wait(jobs.submit("b", "", unforeseen).id, 5)
     assert other.problem["code"] == "error"
     assert "ValueError" in caplog.text
     assert "Doe" not in caplog.text + str(other.problem)
-    assert jobs.wait(jobs.submit("c", "", lambda report: {}).id, 5).state is State.COMPLETED
+    assert jobs.wait(jobs.submit("c", "", lambda report: {}).id, 5).state is JobState.COMPLETED
 
 
 def test_too_much_is_refused_and_old_jobs_are_forgotten(jobs):
@@ -118,7 +118,7 @@ def test_closing_cancels_what_waits_and_takes_nothing_more():
     started = time.monotonic()
     queue.close()
     assert time.monotonic() - started < 5
-    assert queue.get(waiting.id).state is State.CANCELLED
-    assert queue.get(running.id).state is State.CANCELLED
+    assert queue.get(waiting.id).state is JobState.CANCELLED
+    assert queue.get(running.id).state is JobState.CANCELLED
     with pytest.raises(BusyError):
         queue.submit("c", "", lambda report: {})

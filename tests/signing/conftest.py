@@ -10,8 +10,7 @@ from asn1crypto import tsp
 from fpdf import FPDF
 
 from braintumor.signing import Timestamping, sign
-from braintumor.signing.signer import made
-from tests.signing.identities import AT, answer, authority, physician, radiologist, revocation_list
+from tests.signing.identities import AT, answer, authority, made, physician, radiologist, revocation_list
 
 
 def make_report(text="Whole tumour 34.2 mL", pages=2):

@@ -11,7 +11,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from pyhanko.sign.signers import SimpleSigner
 from pyhanko.sign.timestamps import DummyTimeStamper
+from pyhanko_certvalidator.registry import SimpleCertificateStore
+
+from braintumor.signing import Signer
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 FIRST, LAST = AT - timedelta(days=365), AT + timedelta(days=365)
@@ -74,6 +78,13 @@ def make_test_identity(
         point = x509.DistributionPoint([x509.UniformResourceIdentifier(crl)], None, None, None)
         builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
     return Identity(builder.sign(signing_key, hashes.SHA256()), private)
+
+
+def made(certificate, key, chain):
+    """A signer from its parts."""
+    first, *others = (asn1.Certificate.load(c.public_bytes(serialization.Encoding.DER)) for c in (certificate, *chain))
+    private = key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return Signer(SimpleSigner(first, keys.PrivateKeyInfo.load(private), SimpleCertificateStore.from_certs(others)))
 
 
 @cache

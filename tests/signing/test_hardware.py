@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pkcs11 import Attribute
 from pkcs11.util.ec import decode_ec_private_key
 from pkcs11.util.x509 import decode_x509_certificate
+from pyhanko.config.pkcs11 import PKCS11SignatureConfig, TokenCriteria
 
 from braintumor.signing import SigningKeyError, open_token, sign, verify
 from tests.signing.identities import AT, authority, make_test_identity, physician, usage
@@ -81,8 +82,13 @@ def _store(session, label, identity, number, complete):
         session.create_object(decode_ec_private_key(der) | common | secret)
 
 
+def opened(module, label="doctor", pin=PIN, token=TOKEN):
+    criteria = None if token is None else TokenCriteria(label=token)
+    return open_token(PKCS11SignatureConfig(str(module), cert_label=label, token_criteria=criteria), pin)
+
+
 def test_a_token_signs(module, report, roots):
-    with open_token(module, label="doctor", pin=PIN, token=TOKEN) as signer:
+    with opened(module) as signer:
         assert signer.name == "Dr. Asha Rao"
         once = sign(report, signer, reason="Approved", signed_at=AT, field_name="A")
         twice = sign(once, signer, reason="Approved", signed_at=AT, field_name="B")
@@ -102,19 +108,13 @@ def test_a_token_signs(module, report, roots):
     ],
 )
 def test_what_can_be_wrong_with_a_token(module, changes, words):
-    with (
-        pytest.raises(SigningKeyError, match=words),
-        open_token(module, **({"label": "doctor", "pin": PIN, "token": TOKEN} | changes)),
-    ):
+    with pytest.raises(SigningKeyError, match=words), opened(module, **changes):
         pass
 
 
 def test_no_module(tmp_path):
-    with (
-        pytest.raises(SigningKeyError, match=r"no PKCS#11 module none.so"),
-        open_token(tmp_path / "none.so", label="a", pin=b"1"),
-    ):
+    with pytest.raises(SigningKeyError, match=r"no PKCS#11 module none.so"), opened(tmp_path / "none.so"):
         pass
     (tmp_path / "text.so").write_text("hello")
-    with pytest.raises(SigningKeyError, match="cannot be opened"), open_token(tmp_path / "text.so", label="a", pin=b"1"):
+    with pytest.raises(SigningKeyError, match="cannot be opened"), opened(tmp_path / "text.so"):
         pass

@@ -14,8 +14,7 @@ from pypdf import PdfReader
 from braintumor.domain import CorruptFileError
 from braintumor.signing import Block, SigningError, sign, verify
 from braintumor.signing.apply import _stamp
-from braintumor.signing.signer import made
-from tests.signing.identities import AT, authority, make_test_identity, physician, radiologist, usage
+from tests.signing.identities import AT, authority, made, make_test_identity, physician, radiologist, usage
 
 FONT = Path(str(files("fontpkg_fira_sans") / "files" / "FiraSans-Regular.ttf"))
 

@@ -17,12 +17,28 @@ from braintumor.signing import (
     sign,
     verify,
 )
-from braintumor.signing.signer import check_usable, made
-from tests.signing.identities import AT, FIRST, LAST, PASSPHRASE, Identity, authority, make_test_identity, physician, usage
+from braintumor.signing.signer import to_x509
+from tests.signing.identities import (
+    AT,
+    FIRST,
+    LAST,
+    PASSPHRASE,
+    Identity,
+    authority,
+    made,
+    make_test_identity,
+    physician,
+    usage,
+)
 
 
 def pem(*identities):
     return b"".join(identity.certificate.public_bytes(serialization.Encoding.PEM) for identity in identities)
+
+
+def chain_of(signer):
+    """The certificates that signatures carry beside the signer's own."""
+    return [c for c in map(to_x509, signer.backend.cert_registry) if c != signer.certificate]
 
 
 @pytest.fixture
@@ -39,7 +55,9 @@ def write(tmp_path):
 def test_pkcs12_with_its_chain(write):
     signer = from_pkcs12(write("key.p12", physician().p12(chain=[authority().certificate])), PASSPHRASE)
     assert signer.name == "Dr. Asha Rao"
-    assert signer.chain == (authority().certificate,)
+    assert chain_of(signer) == [authority().certificate]
+    alone = from_pkcs12(write("alone.p12", physician().p12()), PASSPHRASE, chain=[authority().certificate])
+    assert chain_of(alone) == [authority().certificate]
     assert signer.warnings == ()
     assert "PrivateKey" not in repr(signer)
 
@@ -48,14 +66,22 @@ def test_pkcs12_with_its_chain(write):
 def test_pem_files(write, passphrase, report):
     key, certificate = write("key.pem", physician().pem(passphrase)), write("cert.pem", pem(physician()), 0o644)
     signer = from_pem(key, certificate, passphrase, chain=write("chain.pem", pem(authority()), 0o644))
-    assert signer.chain == (authority().certificate,)
+    assert chain_of(signer) == [authority().certificate]
     done = sign(report, signer, reason="Approved", signed_at=AT, field_name="A")
     assert verify(done, [authority().certificate], at=AT).trusted
 
 
+def test_der_files(write):
+    der = serialization.Encoding.DER
+    locked = serialization.BestAvailableEncryption(PASSPHRASE)
+    key = write("key.der", physician().key.private_bytes(der, serialization.PrivateFormat.PKCS8, locked))
+    certificate = write("cert.der", physician().certificate.public_bytes(der), 0o644)
+    assert from_pem(key, certificate, PASSPHRASE).certificate == physician().certificate
+
+
 def test_chain_may_stand_in_the_certificate_file(write):
     key, certificate = write("key.pem", physician().pem()), write("cert.pem", pem(physician(), authority()), 0o644)
-    assert from_pem(key, certificate).chain == (authority().certificate,)
+    assert chain_of(from_pem(key, certificate)) == [authority().certificate]
 
 
 def test_wrong_or_missing_passphrase(write):
@@ -124,7 +150,7 @@ def test_either_usage_is_enough(report, allowed, roots):
 def test_weak_and_unusual_keys():
     short = make_test_identity("Dr. Short", key="1024")
     with pytest.raises(SigningKeyError, match="1024 bits, which is too weak"):
-        check_usable(short.certificate)
+        made(short.certificate, short.key, ())
     key = ed25519.Ed25519PrivateKey.generate()
     name = physician().certificate.subject
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)

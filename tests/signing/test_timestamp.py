@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from braintumor.signing import TimestampError, Timestamping, sign, verify
-from braintumor.signing.signer import made
-from tests.signing.identities import AT, CENTURY, LAST, authority, make_test_identity, physician, revocation_list, stamper
+from tests.signing.identities import AT, CENTURY, LAST, authority, made, make_test_identity, physician, revocation_list, stamper
 
 APPROVED = {"reason": "Report approved", "signed_at": AT, "field_name": "Physician"}
 LATER = LAST + timedelta(days=30)

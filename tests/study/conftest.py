@@ -13,17 +13,17 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from braintumor.domain import LPS_FROM_RAS, Grid, Image, Patient, Sequence
+from braintumor.domain import LPS_FROM_RAS, Grid, Image, MRSequence, Patient
 from braintumor.phantom.dicom import Awkward, StudyHeader, study_header, write_series
 
 SHAPE = (40, 36, 10)
 SPACING = (2.0, 3.0, 5.0)
-LEVEL = {Sequence.T1: 300, Sequence.T1CE: 330, Sequence.T2: 500, Sequence.FLAIR: 400}
+LEVEL = {MRSequence.T1: 300, MRSequence.T1CE: 330, MRSequence.T2: 500, MRSequence.FLAIR: 400}
 
 WriteStudy = Callable[..., Path]
 
 
-def head(sequence: Sequence, shape: tuple[int, int, int] = SHAPE, affine: np.ndarray | None = None) -> Image:
+def head(sequence: MRSequence, shape: tuple[int, int, int] = SHAPE, affine: np.ndarray | None = None) -> Image:
     """An ellipsoid with a gradient, integer values, on an anisotropic oblique grid."""
     grid = Grid(shape, oblique() if affine is None else affine)
     axes = np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij")
@@ -52,7 +52,7 @@ def header() -> StudyHeader:
 def pristine(tmp_path_factory: pytest.TempPathFactory, header: StudyHeader) -> Path:
     """The four series in order, written once; tests get copies."""
     folder = tmp_path_factory.mktemp("pristine")
-    for number, sequence in enumerate(Sequence, start=1):
+    for number, sequence in enumerate(MRSequence, start=1):
         write_series(head(sequence), folder, header, sequence, series_number=number)
     return folder
 
@@ -62,13 +62,13 @@ def write_study(tmp_path: Path, header: StudyHeader, pristine: Path) -> WriteStu
     """Writes a DICOM study; `awkward` per sequence, `only` some sequences, further changes to the header."""
 
     def write(
-        awkward: dict[Sequence, Awkward] | None = None, only: tuple[Sequence, ...] = tuple(Sequence), **changes: Any
+        awkward: dict[MRSequence, Awkward] | None = None, only: tuple[MRSequence, ...] = tuple(MRSequence), **changes: Any
     ) -> Path:
         folder = tmp_path / "study"
         folder.mkdir()
         for number, sequence in enumerate(only, start=1):
             how = (awkward or {}).get(sequence)
-            if how is None and not changes and list(Sequence)[number - 1] is sequence:
+            if how is None and not changes and list(MRSequence)[number - 1] is sequence:
                 for path in pristine.glob(f"{number:03d}_*"):
                     shutil.copy(path, folder)
             else:
@@ -79,7 +79,7 @@ def write_study(tmp_path: Path, header: StudyHeader, pristine: Path) -> WriteStu
     return write
 
 
-def save_nifti(path: Path, sequence: Sequence, data: np.ndarray | None = None, affine: np.ndarray | None = None) -> Path:
+def save_nifti(path: Path, sequence: MRSequence, data: np.ndarray | None = None, affine: np.ndarray | None = None) -> Path:
     """A NIfTI of the synthetic head (or of `data`), affine given in LPS+."""
     image = head(sequence)
     voxels = image.voxels if data is None else data

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from braintumor.domain import CorruptFileError, InputNotFoundError, OutputError, UnsafeArchiveError
-from braintumor.study import inspect, read
-from braintumor.study.archive import Limits, unpack
+from braintumor.study import inspect, read_study
+from braintumor.study.archive import ArchiveLimits, unpack
 
 
 def zipped(path: Path, *names: str, content: bytes = b"x") -> Path:
@@ -22,7 +22,7 @@ def zipped(path: Path, *names: str, content: bytes = b"x") -> Path:
 @pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/etc/evil", "C:\\evil", "..\\evil", "\\\\host\\share\\evil"])
 def test_names_that_point_outside(tmp_path: Path, name: str) -> None:
     archive = zipped(tmp_path / "a.zip", "fine", name)
-    for function in (read, inspect):
+    for function in (read_study, inspect):
         with pytest.raises(UnsafeArchiveError, match="points outside"):
             function(archive)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zip"]
@@ -34,7 +34,7 @@ def test_symbolic_link(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as out:
         out.writestr(link, "/etc/passwd")
     with pytest.raises(UnsafeArchiveError, match="symbolic link"):
-        read(tmp_path / "a.zip")
+        read_study(tmp_path / "a.zip")
 
 
 def test_password(tmp_path: Path) -> None:
@@ -44,18 +44,18 @@ def test_password(tmp_path: Path) -> None:
         data[data.index(signature) + offset] |= 1
     archive.write_bytes(data)
     with pytest.raises(UnsafeArchiveError, match="password"):
-        read(archive)
+        read_study(archive)
 
 
 @pytest.mark.parametrize(
     ("limits", "says"),
     [
-        (Limits(total_bytes=1000), "would unpack to"),
-        (Limits(members=1), "2 files"),
-        (Limits(ratio=10, ratio_from_bytes=1000), "would grow"),
+        (ArchiveLimits(total_bytes=1000), "would unpack to"),
+        (ArchiveLimits(members=1), "2 files"),
+        (ArchiveLimits(ratio=10, ratio_from_bytes=1000), "would grow"),
     ],
 )
-def test_bombs(tmp_path: Path, limits: Limits, says: str) -> None:
+def test_bombs(tmp_path: Path, limits: ArchiveLimits, says: str) -> None:
     archive = zipped(tmp_path / "a.zip", "one", "two", content=bytes(100_000))
     folder = tmp_path / "out"
     folder.mkdir()
@@ -69,7 +69,7 @@ def test_truncated_archive(tmp_path: Path, damage: slice) -> None:
     archive = zipped(tmp_path / "a.zip", "one", content=bytes(range(256)) * 40)
     archive.write_bytes(archive.read_bytes()[damage])
     with pytest.raises(CorruptFileError, match=r"a\.zip"):
-        read(archive)
+        read_study(archive)
 
 
 def test_damaged_member(tmp_path: Path) -> None:
@@ -78,12 +78,12 @@ def test_damaged_member(tmp_path: Path) -> None:
     data[45] ^= 0xFF
     archive.write_bytes(data)
     with pytest.raises(CorruptFileError, match=r"a\.zip is damaged"):
-        read(archive)
+        read_study(archive)
 
 
 def test_empty_archive(tmp_path: Path) -> None:
     with pytest.raises(InputNotFoundError, match="empty"):
-        read(zipped(tmp_path / "a.zip"))
+        read_study(zipped(tmp_path / "a.zip"))
 
 
 def test_folder_that_cannot_be_written(tmp_path: Path) -> None:

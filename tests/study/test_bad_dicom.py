@@ -14,16 +14,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.uid import RLELossless
 
-from braintumor.domain import Patient, Sequence, errors
+from braintumor.domain import MRSequence, Patient, errors
 from braintumor.phantom.dicom import Awkward, StudyHeader, write_series
-from braintumor.study import inspect, read
+from braintumor.study import inspect, read_study
 from tests.study.conftest import WriteStudy, head
 
 
 def refused(folder: Path, error: type[errors.BrainTumorError], *says: str) -> errors.BrainTumorError:
-    """`read` raises it, `inspect` lists it instead; the message says the words and no patient data."""
+    """`read_study` raises it, `inspect` lists it instead; the message says the words and no patient data."""
     with pytest.raises(error) as caught:
-        read(folder)
+        read_study(folder)
     assert error.code in [p.code for p in inspect(folder).problems]
     message = str(caught.value)
     for words in says:
@@ -42,31 +42,31 @@ def edit(paths: list[Path], change: Callable[[pydicom.Dataset], None]) -> None:
 
 
 def test_missing_slice_is_refused_not_stretched(write_study: WriteStudy) -> None:
-    folder = write_study({Sequence.T2: Awkward(missing_slices=(4,))})
+    folder = write_study({MRSequence.T2: Awkward(missing_slices=(4,))})
     refused(folder, errors.GeometryError, "A slice is missing between 003_0004.dcm and 003_0005.dcm", "10.00 mm", "5.00 mm")
 
 
 def test_several_missing_slices_are_counted(write_study: WriteStudy) -> None:
-    folder = write_study({Sequence.T2: Awkward(missing_slices=(4, 5))})
+    folder = write_study({MRSequence.T2: Awkward(missing_slices=(4, 5))})
     refused(folder, errors.GeometryError, "2 slices are missing between 003_0004.dcm and 003_0005.dcm")
 
 
 def test_missing_frame_of_an_enhanced_object_is_refused(write_study: WriteStudy) -> None:
-    folder = write_study({Sequence.T2: Awkward(multiframe=True, missing_slices=(4,))})
+    folder = write_study({MRSequence.T2: Awkward(multiframe=True, missing_slices=(4,))})
     refused(folder, errors.GeometryError, "003_0001.dcm frame 4", "003_0001.dcm frame 5")
 
 
 def test_duplicate_position_is_refused(write_study: WriteStudy) -> None:
-    folder = write_study({Sequence.T1: Awkward(duplicate_slices=(3,))})
+    folder = write_study({MRSequence.T1: Awkward(duplicate_slices=(3,))})
     refused(folder, errors.GeometryError, "001_0004.dcm and 001_0005.dcm lie at the same position")
 
 
 def test_tilted_slice_is_refused(write_study: WriteStudy) -> None:
-    refused(write_study({Sequence.FLAIR: Awkward(tilt_slice=6)}), errors.GeometryError, "004_0007.dcm is tilted")
+    refused(write_study({MRSequence.FLAIR: Awkward(tilt_slice=6)}), errors.GeometryError, "004_0007.dcm is tilted")
 
 
 def test_uneven_spacing_is_refused(write_study: WriteStudy) -> None:
-    refused(write_study({Sequence.FLAIR: Awkward(uneven_slice=6)}), errors.GeometryError, "unevenly spaced", "004_0007.dcm")
+    refused(write_study({MRSequence.FLAIR: Awkward(uneven_slice=6)}), errors.GeometryError, "unevenly spaced", "004_0007.dcm")
 
 
 @pytest.mark.parametrize(
@@ -112,14 +112,14 @@ def test_orientation_that_is_none_is_refused(write_study: WriteStudy) -> None:
 
 
 def test_ct_is_refused(tmp_path: Path, header: StudyHeader) -> None:
-    write_series(head(Sequence.T1), tmp_path, header, Sequence.T1, series_number=1, awkward=Awkward(modality="CT"))
+    write_series(head(MRSequence.T1), tmp_path, header, MRSequence.T1, series_number=1, awkward=Awkward(modality="CT"))
     refused(tmp_path, errors.ModalityError, "CT, not MR", "001_0001.dcm")
 
 
 def test_ct_beside_mr_is_left_out(write_study: WriteStudy, header: StudyHeader) -> None:
     folder = write_study()
-    write_series(head(Sequence.T1), folder, header, Sequence.T1, series_number=9, awkward=Awkward(modality="CT"))
-    assert list(read(folder).unused.values()) == ["images of modality CT, not MR"]
+    write_series(head(MRSequence.T1), folder, header, MRSequence.T1, series_number=9, awkward=Awkward(modality="CT"))
+    assert list(read_study(folder).unused.values()) == ["images of modality CT, not MR"]
 
 
 @pytest.mark.parametrize(("patient", "what"), [(Patient("P-2", "Other^One"), "patients"), (None, "studies")])
@@ -128,7 +128,7 @@ def test_two_patients_or_studies_are_refused(
 ) -> None:
     folder = write_study()
     other = replace(header, study_uid="1.2.3", patient=patient or header.patient)
-    write_series(head(Sequence.T1), folder, other, Sequence.T1, series_number=9)
+    write_series(head(MRSequence.T1), folder, other, MRSequence.T1, series_number=9)
     error = refused(folder, errors.PatientMismatchError, f"2 {what}", "001_0001.dcm", "009_0001.dcm")
     assert "P-2" not in str(error)
     assert inspect(folder).counts[what] == 2
@@ -136,7 +136,7 @@ def test_two_patients_or_studies_are_refused(
 
 def test_patients_without_id_are_told_apart_by_name(write_study: WriteStudy, header: StudyHeader) -> None:
     folder = write_study(patient=Patient("", "A^B"))
-    write_series(head(Sequence.T1), folder, replace(header, patient=Patient("", "C^D")), Sequence.T1, series_number=9)
+    write_series(head(MRSequence.T1), folder, replace(header, patient=Patient("", "C^D")), MRSequence.T1, series_number=9)
     refused(folder, errors.PatientMismatchError, "2 patients")
 
 
@@ -148,7 +148,7 @@ def test_truncated_file_is_named(write_study: WriteStudy) -> None:
 
 
 def test_truncated_compressed_file_is_named(write_study: WriteStudy) -> None:
-    folder = write_study({Sequence.T1CE: Awkward(transfer_syntax=RLELossless)})
+    folder = write_study({MRSequence.T1CE: Awkward(transfer_syntax=RLELossless)})
     broken = folder / "002_0003.dcm"
     broken.write_bytes(broken.read_bytes()[:-100])
     refused(folder, errors.CorruptFileError, "002_0003.dcm")
@@ -158,26 +158,26 @@ def test_truncated_compressed_file_is_named(write_study: WriteStudy) -> None:
 @given(share=st.floats(0.0, 0.999))
 def test_a_file_cut_anywhere_is_never_used(tmp_path_factory: pytest.TempPathFactory, header: StudyHeader, share: float) -> None:
     folder = tmp_path_factory.mktemp("cut")
-    first, *_ = write_series(head(Sequence.T1CE), folder, header, Sequence.T1CE, series_number=1)
+    first, *_ = write_series(head(MRSequence.T1CE), folder, header, MRSequence.T1CE, series_number=1)
     data = first.read_bytes()
     first.write_bytes(data[: int(share * len(data))])
     with pytest.raises(errors.CorruptFileError, match=first.name):
-        read(folder)
+        read_study(folder)
 
 
 def test_compressed_pixels_that_do_not_decode_are_refused(write_study: WriteStudy) -> None:
-    folder = write_study({Sequence.T1CE: Awkward(transfer_syntax=RLELossless)})
+    folder = write_study({MRSequence.T1CE: Awkward(transfer_syntax=RLELossless)})
     edit([folder / "002_0003.dcm"], lambda d: setattr(d, "Rows", 2 * d.Rows))
     edit(sorted(set(folder.glob("002_*.dcm")) - {folder / "002_0003.dcm"}), lambda d: setattr(d, "Rows", 2 * d.Rows))
     with pytest.raises(errors.CorruptFileError, match="cannot be decoded"):
-        read(folder)
+        read_study(folder)
 
 
 def test_fewer_pixels_than_the_header_says_are_refused(write_study: WriteStudy) -> None:
     folder = write_study()
     edit(sorted(folder.glob("002_*.dcm")), lambda d: setattr(d, "Rows", d.Rows + 2))
     with pytest.raises(errors.CorruptFileError, match="contradict its header"):
-        read(folder)
+        read_study(folder)
 
 
 def test_file_that_changes_while_it_is_read_is_refused(write_study: WriteStudy) -> None:
@@ -192,26 +192,26 @@ def test_file_that_changes_while_it_is_read_is_refused(write_study: WriteStudy) 
             os.utime(victim, ns=(1, 1))
 
     with pytest.raises(errors.CorruptFileError, match="SHA-256"):
-        read(folder, progress=change_it)
+        read_study(folder, progress=change_it)
 
 
 def test_file_that_disappears_while_it_is_read_is_refused(write_study: WriteStudy) -> None:
     folder = write_study()
     with pytest.raises(errors.CorruptFileError, match=r"002_0003\.dcm can no longer be read"):
-        read(folder, progress=lambda share: (folder / "002_0003.dcm").unlink(missing_ok=True) if share >= 0.6 else None)
+        read_study(folder, progress=lambda share: (folder / "002_0003.dcm").unlink(missing_ok=True) if share >= 0.6 else None)
 
 
 def test_empty_image_is_refused(write_study: WriteStudy) -> None:
     folder = write_study()
     edit(sorted(folder.glob("002_*.dcm")), lambda d: setattr(d, "PixelData", bytes(len(d.PixelData))))
     with pytest.raises(errors.UnusableImageError, match=r"every voxel is 0.*002_0001\.dcm"):
-        read(folder)
+        read_study(folder)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 10), (40, 36, 3), (31, 40, 20)])
 def test_images_too_small_are_refused(tmp_path: Path, header: StudyHeader, shape: tuple[int, int, int]) -> None:
-    for number, sequence in enumerate((Sequence.T1CE, Sequence.FLAIR)):
-        image = head(Sequence.T1, shape)
+    for number, sequence in enumerate((MRSequence.T1CE, MRSequence.FLAIR)):
+        image = head(MRSequence.T1, shape)
         if shape[0] == 1:
             image = replace(image, voxels=np.arange(10.0).reshape(shape))
         write_series(image, tmp_path, header, sequence, series_number=number + 1)
@@ -219,25 +219,25 @@ def test_images_too_small_are_refused(tmp_path: Path, header: StudyHeader, shape
 
 
 def test_too_few_sequences_are_refused(write_study: WriteStudy) -> None:
-    refused(write_study(only=(Sequence.FLAIR,)), errors.MissingSequenceError, "only FLAIR", "at least 2", "--t1ce")
+    refused(write_study(only=(MRSequence.FLAIR,)), errors.MissingSequenceError, "only FLAIR", "at least 2", "--t1ce")
 
 
 def test_the_minimum_can_be_raised(write_study: WriteStudy) -> None:
-    folder = write_study(only=(Sequence.T1, Sequence.T1CE))
-    assert len(read(folder).series) == 2
+    folder = write_study(only=(MRSequence.T1, MRSequence.T1CE))
+    assert len(read_study(folder).series) == 2
     with pytest.raises(errors.MissingSequenceError, match="only T1 and T1ce"):
-        read(folder, require=4)
+        read_study(folder, require=4)
 
 
 def test_not_an_image_at_all(tmp_path: Path) -> None:
     (tmp_path / "letter.pdf").write_bytes(b"%PDF-1.7 hello")
-    for function in (read, inspect):
+    for function in (read_study, inspect):
         with pytest.raises(errors.InputNotFoundError, match="none of its 1 files is an image"):
             function(tmp_path)
 
 
 def test_only_derived_objects(write_study: WriteStudy) -> None:
-    folder = write_study(only=(Sequence.T1,))
+    folder = write_study(only=(MRSequence.T1,))
     for path in sorted(folder.iterdir())[1:]:
         path.unlink()
 
@@ -248,7 +248,7 @@ def test_only_derived_objects(write_study: WriteStudy) -> None:
 
     edit(list(folder.iterdir()), as_report)
     with pytest.raises(errors.InputNotFoundError, match="Comprehensive 3D SR"):
-        read(folder)
+        read_study(folder)
 
 
 def test_file_named_dicom_that_is_none(write_study: WriteStudy) -> None:
@@ -260,12 +260,12 @@ def test_file_named_dicom_that_is_none(write_study: WriteStudy) -> None:
 @pytest.mark.parametrize("name", ["nowhere", "nowhere/CASE"])
 def test_nothing_there(tmp_path: Path, name: str) -> None:
     with pytest.raises(errors.InputNotFoundError, match="does not exist"):
-        read(tmp_path / name)
+        read_study(tmp_path / name)
 
 
 def test_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(errors.InputNotFoundError, match="empty"):
-        read(tmp_path)
+        read_study(tmp_path)
 
 
 def test_every_refusal_has_its_own_exit_code() -> None:

@@ -11,9 +11,9 @@ import numpy as np
 import pydicom
 import pytest
 
-from braintumor.domain import AmbiguousSequenceError, Image, InputNotFoundError, Sequence
+from braintumor.domain import AmbiguousSequenceError, Image, InputNotFoundError, MRSequence
 from braintumor.phantom.dicom import Awkward, StudyHeader, series_uid, write_series
-from braintumor.study import inspect, read
+from braintumor.study import inspect, read_study
 from tests.study.conftest import WriteStudy, head, oblique
 
 Add = Callable[..., str]
@@ -35,7 +35,7 @@ def edit(folder: Path, number: int, **values: Any) -> None:
 def add(header: StudyHeader) -> Add:
     """Adds another series to a study and gives its UID."""
 
-    def write(folder: Path, sequence: Sequence, number: int, image: Image | None = None, **values: Any) -> str:
+    def write(folder: Path, sequence: MRSequence, number: int, image: Image | None = None, **values: Any) -> str:
         write_series(image or head(sequence), folder, header, sequence, series_number=number)
         edit(folder, number, **values)
         return series_uid(header, number)
@@ -47,19 +47,19 @@ def test_two_equal_candidates_are_refused_with_both_uids_and_the_way_out(
     write_study: WriteStudy, header: StudyHeader, add: Add
 ) -> None:
     folder = write_study()
-    second = add(folder, Sequence.T1CE, 7)
+    second = add(folder, MRSequence.T1CE, 7)
     first = series_uid(header, 2)
 
     with pytest.raises(AmbiguousSequenceError) as caught:
-        read(folder)
+        read_study(folder)
 
     for words in (first, second, "--t1ce UID", "equally good candidates for T1ce"):
         assert words in str(caught.value)
     assert [p.code for p in inspect(folder).problems] == ["ambiguous-sequence"]
 
-    study = read(folder, overrides={Sequence.T1CE: second})
-    assert study.series[Sequence.T1CE].uid == second
-    assert study.series[Sequence.T1CE].evidence.confidence == 1.0
+    study = read_study(folder, overrides={MRSequence.T1CE: second})
+    assert study.series[MRSequence.T1CE].uid == second
+    assert study.series[MRSequence.T1CE].evidence.confidence == 1.0
     assert study.unused == {first: "T1ce was named by the user"}
 
 
@@ -86,15 +86,15 @@ def test_the_clearly_better_one_is_used_and_that_is_said(
     write_study: WriteStudy, header: StudyHeader, add: Add, values: dict[str, Any], spacing: float, why: str
 ) -> None:
     folder = write_study()
-    image = head(Sequence.T1CE, (40, 36, 10), oblique((2.0, 3.0, spacing)))
-    worse = add(folder, Sequence.T1CE, 7, image, **values)
+    image = head(MRSequence.T1CE, (40, 36, 10), oblique((2.0, 3.0, spacing)))
+    worse = add(folder, MRSequence.T1CE, 7, image, **values)
 
     if why == "has clearly finer slices":  # equal extent, so that only the spacing differs
         edit(folder, 7, SpacingBetweenSlices=12.0)
         folder = _thinned(folder, add, header)
-    study = read(folder)
+    study = read_study(folder)
 
-    assert study.series[Sequence.T1CE].uid == series_uid(header, 2)
+    assert study.series[MRSequence.T1CE].uid == series_uid(header, 2)
     assert why in study.unused[worse]
     assert [f.code for f in study.flags] == ["series-preferred"]
 
@@ -103,30 +103,30 @@ def _thinned(folder: Path, add: Add, header: StudyHeader) -> Path:
     """Make series 2 cover as much as ten slices of 12 mm, in slices of 5 mm."""
     for path in folder.glob("002_*.dcm"):
         path.unlink()
-    add(folder, Sequence.T1CE, 2, head(Sequence.T1CE, (40, 36, 22)))
+    add(folder, MRSequence.T1CE, 2, head(MRSequence.T1CE, (40, 36, 22)))
     return folder
 
 
 def test_distortion_correction_and_axial_slices_are_preferred(write_study: WriteStudy, header: StudyHeader, add: Add) -> None:
     folder = write_study()
     coronal = oblique((2.0, 5.0, 3.0))[:, [0, 2, 1, 3]] * (1, -1, 1, 1)
-    add(folder, Sequence.T2, 7, head(Sequence.T2, affine=coronal))
-    add(folder, Sequence.FLAIR, 8, ImageType=["ORIGINAL", "PRIMARY", "M", "DIS2D"])
+    add(folder, MRSequence.T2, 7, head(MRSequence.T2, affine=coronal))
+    add(folder, MRSequence.FLAIR, 8, ImageType=["ORIGINAL", "PRIMARY", "M", "DIS2D"])
 
-    study = read(folder)
+    study = read_study(folder)
 
-    assert study.series[Sequence.T2].uid == series_uid(header, 3)
+    assert study.series[MRSequence.T2].uid == series_uid(header, 3)
     assert "is axial" in study.unused[series_uid(header, 7)]
-    assert study.series[Sequence.FLAIR].uid == series_uid(header, 8)
+    assert study.series[MRSequence.FLAIR].uid == series_uid(header, 8)
     assert "corrected for distortion" in study.unused[series_uid(header, 4)]
 
 
 def test_localisers_and_diffusion_are_left_out_with_their_reason(write_study: WriteStudy, add: Add) -> None:
     folder = write_study()
-    scout = add(folder, Sequence.T1, 7, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
-    diffusion = add(folder, Sequence.T2, 8, SeriesDescription="ep2d_diff", ProtocolName="")
+    scout = add(folder, MRSequence.T1, 7, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    diffusion = add(folder, MRSequence.T2, 8, SeriesDescription="ep2d_diff", ProtocolName="")
 
-    unused = read(folder).unused
+    unused = read_study(folder).unused
 
     assert "localiser" in unused[scout]
     assert "diffusion" in unused[diffusion]
@@ -134,8 +134,8 @@ def test_localisers_and_diffusion_are_left_out_with_their_reason(write_study: Wr
 
 def test_dual_echo_series_gives_its_t2(write_study: WriteStudy, header: StudyHeader) -> None:
     folder = write_study()
-    early = Image(head(Sequence.T2).voxels * 2, head(Sequence.T2).grid)
-    write_series(early, folder, header, Sequence.T2, series_number=9)
+    early = Image(head(MRSequence.T2).voxels * 2, head(MRSequence.T2).grid)
+    write_series(early, folder, header, MRSequence.T2, series_number=9)
     edit(
         folder,
         9,
@@ -146,9 +146,9 @@ def test_dual_echo_series_gives_its_t2(write_study: WriteStudy, header: StudyHea
         ProtocolName="",
     )
 
-    study = read(folder)
+    study = read_study(folder)
 
-    np.testing.assert_array_equal(study.series[Sequence.T2].image.voxels, head(Sequence.T2).voxels)
+    np.testing.assert_array_equal(study.series[MRSequence.T2].image.voxels, head(MRSequence.T2).voxels)
     ((key, reason),) = study.unused.items()
     assert key == f"{series_uid(header, 3)} (TE 14 ms)"
     assert "proton density" in reason
@@ -161,25 +161,25 @@ FINE = oblique((1.5, 1.5, 4.0))
 def test_pixels_tell_t1_from_t1ce_when_nothing_else_does(
     tmp_path: Path, header: StudyHeader, add: Add, write_study: WriteStudy, bright: int
 ) -> None:
-    folder = write_study(only=(Sequence.T2,))
+    folder = write_study(only=(MRSequence.T2,))
     edit(folder, 1, SeriesNumber=9)
     for number in (1, 2):
         image = _fine(bright=number == bright)
-        add(folder, Sequence.T1, 10 + number, image, **SILENT)
+        add(folder, MRSequence.T1, 10 + number, image, **SILENT)
 
-    study = read(folder)
+    study = read_study(folder)
 
-    assert study.series[Sequence.T1CE].uid == series_uid(header, 10 + bright)
-    assert study.series[Sequence.T1].uid == series_uid(header, 13 - bright)
-    assert "by its pixels" in study.series[Sequence.T1CE].evidence.reasons[-1]
-    assert study.series[Sequence.T1CE].evidence.confidence < 0.7
+    assert study.series[MRSequence.T1CE].uid == series_uid(header, 10 + bright)
+    assert study.series[MRSequence.T1].uid == series_uid(header, 13 - bright)
+    assert "by its pixels" in study.series[MRSequence.T1CE].evidence.reasons[-1]
+    assert study.series[MRSequence.T1CE].evidence.confidence < 0.7
     assert "sequence-by-pixels" in [f.code for f in study.flags]
     used = {entry["uid"]: entry["taken_for"] for entry in inspect(folder).series}
     assert used[series_uid(header, 10 + bright)] == "t1ce"
 
 
 def _fine(*, bright: bool) -> Image:
-    image = head(Sequence.T1, (60, 56, 20), FINE)
+    image = head(MRSequence.T1, (60, 56, 20), FINE)
     voxels = image.voxels.copy()
     if bright:  # a few vessels from bottom to top
         for column in (20, 21, 28, 29, 36, 37):
@@ -188,65 +188,65 @@ def _fine(*, bright: bool) -> Image:
 
 
 def test_pixels_decide_against_a_known_native_t1(write_study: WriteStudy, header: StudyHeader, add: Add) -> None:
-    folder = write_study(only=(Sequence.T2,))
-    add(folder, Sequence.T1, 11, _fine(bright=False), **{**SILENT, "SeriesDescription": "t1 pre"})
-    add(folder, Sequence.T1, 12, _fine(bright=True), **SILENT)
+    folder = write_study(only=(MRSequence.T2,))
+    add(folder, MRSequence.T1, 11, _fine(bright=False), **{**SILENT, "SeriesDescription": "t1 pre"})
+    add(folder, MRSequence.T1, 12, _fine(bright=True), **SILENT)
 
-    study = read(folder)
+    study = read_study(folder)
 
-    assert study.series[Sequence.T1CE].uid == series_uid(header, 12)
+    assert study.series[MRSequence.T1CE].uid == series_uid(header, 12)
 
 
 def test_two_t1_that_look_alike_are_refused(write_study: WriteStudy, add: Add) -> None:
-    folder = write_study(only=(Sequence.T2, Sequence.FLAIR))
+    folder = write_study(only=(MRSequence.T2, MRSequence.FLAIR))
     for number in (11, 12):
-        add(folder, Sequence.T1, number, **SILENT)
+        add(folder, MRSequence.T1, number, **SILENT)
 
     with pytest.raises(AmbiguousSequenceError, match=r"Neither headers nor pixels.*--t1ce UID"):
-        read(folder)
+        read_study(folder)
     assert [p.code for p in inspect(folder).problems] == ["ambiguous-sequence"]
 
 
 def test_a_lone_t1_of_unknown_contrast_is_flagged(write_study: WriteStudy, add: Add) -> None:
-    folder = write_study(only=(Sequence.T2, Sequence.FLAIR))
-    add(folder, Sequence.T1, 11, **SILENT)
+    folder = write_study(only=(MRSequence.T2, MRSequence.FLAIR))
+    add(folder, MRSequence.T1, 11, **SILENT)
 
-    study = read(folder)
+    study = read_study(folder)
 
     assert "contrast-unknown" in [f.code for f in study.flags]
-    assert Sequence.T1CE not in study.series
+    assert MRSequence.T1CE not in study.series
 
 
 def test_a_contradiction_is_flagged(write_study: WriteStudy) -> None:
     folder = write_study()
     edit(folder, 4, SeriesDescription="t2 tra", ProtocolName="")
 
-    study = read(folder)
+    study = read_study(folder)
 
     assert [f.code for f in study.flags] == ["sequence-uncertain"]
-    assert study.series[Sequence.FLAIR].evidence.confidence <= 0.5
+    assert study.series[MRSequence.FLAIR].evidence.confidence <= 0.5
 
 
 def test_override_makes_a_t1_the_t1ce(write_study: WriteStudy, header: StudyHeader) -> None:
-    folder = write_study(only=(Sequence.T1, Sequence.T2))
+    folder = write_study(only=(MRSequence.T1, MRSequence.T2))
     uid = series_uid(header, 1)
 
-    study = read(folder, overrides={Sequence.T1CE: uid})
+    study = read_study(folder, overrides={MRSequence.T1CE: uid})
 
-    assert study.series[Sequence.T1CE].uid == uid
-    assert study.series[Sequence.T1CE].evidence.reasons == ("named by the user",)
+    assert study.series[MRSequence.T1CE].uid == uid
+    assert study.series[MRSequence.T1CE].evidence.reasons == ("named by the user",)
 
 
 def test_override_that_names_nothing(write_study: WriteStudy, header: StudyHeader) -> None:
     folder = write_study()
     with pytest.raises(InputNotFoundError, match=r"--t1ce 1\.2\.3 names no MR series") as caught:
-        read(folder, overrides={Sequence.T1CE: "1.2.3"})
+        read_study(folder, overrides={MRSequence.T1CE: "1.2.3"})
     assert series_uid(header, 2) in caught.value.remedy
-    assert [p.code for p in inspect(folder, overrides={Sequence.T1CE: "1.2.3"}).problems] == ["input-not-found"]
+    assert [p.code for p in inspect(folder, overrides={MRSequence.T1CE: "1.2.3"}).problems] == ["input-not-found"]
 
 
 def test_inspection_is_json_ready_and_says_what_is_used(write_study: WriteStudy) -> None:
-    folder = write_study({Sequence.T2: Awkward(missing_slices=(4,))})
+    folder = write_study({MRSequence.T2: Awkward(missing_slices=(4,))})
     found = json.loads(json.dumps(inspect(folder).as_dict()))
 
     assert found["kind"] == "dicom"
@@ -261,5 +261,5 @@ def test_inspection_is_json_ready_and_says_what_is_used(write_study: WriteStudy)
 
 
 def test_evidence_quotes_the_numbers_it_rests_on(write_study: WriteStudy) -> None:
-    reasons = read(write_study()).series[Sequence.FLAIR].evidence.reasons
+    reasons = read_study(write_study()).series[MRSequence.FLAIR].evidence.reasons
     assert any("TI 2500 ms" in reason for reason in reasons)

@@ -6,40 +6,40 @@ from dataclasses import replace
 
 import pytest
 
-from braintumor.domain import Sequence
+from braintumor.domain import MRSequence
 from braintumor.study.classify import classify
-from braintumor.study.facts import Facts
+from braintumor.study.facts import HeaderFacts
 
 SE, GR, IR, EP = frozenset({"SE"}), frozenset({"GR"}), frozenset({"IR"}), frozenset({"EP"})
 
-T1_SE = Facts(echo_ms=12, repetition_ms=550, scanning=SE)
-MPRAGE = Facts(echo_ms=2.9, repetition_ms=1900, inversion_ms=900, scanning=GR | IR, variant=frozenset({"MP"}))
-T2_TSE = Facts(echo_ms=95, repetition_ms=4500, scanning=SE)
-FLAIR = Facts(echo_ms=120, repetition_ms=9000, inversion_ms=2500, scanning=SE | IR)
+T1_SE = HeaderFacts(echo_ms=12, repetition_ms=550, scanning=SE)
+MPRAGE = HeaderFacts(echo_ms=2.9, repetition_ms=1900, inversion_ms=900, scanning=GR | IR, variant=frozenset({"MP"}))
+T2_TSE = HeaderFacts(echo_ms=95, repetition_ms=4500, scanning=SE)
+FLAIR = HeaderFacts(echo_ms=120, repetition_ms=9000, inversion_ms=2500, scanning=SE | IR)
 
 
-def described(facts: Facts, description: str, **changes: object) -> Facts:
+def described(facts: HeaderFacts, description: str, **changes: object) -> HeaderFacts:
     return replace(facts, description=description, **changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("facts", "sequence"),
     [
-        (T1_SE, Sequence.T1),
-        (MPRAGE, Sequence.T1),
-        (described(MPRAGE, "", inversion_ms=None), Sequence.T1),  # Siemens MPRAGE whose TI was stripped
-        (Facts(echo_ms=3.2, repetition_ms=8.2, scanning=GR), Sequence.T1),  # GE BRAVO
-        (Facts(echo_ms=24, repetition_ms=2200, inversion_ms=860, scanning=SE | IR), Sequence.T1),  # GE T1 FLAIR
-        (T2_TSE, Sequence.T2),
-        (Facts(echo_ms=408, repetition_ms=3200, scanning=SE), Sequence.T2),  # SPACE
-        (FLAIR, Sequence.FLAIR),
-        (Facts(echo_ms=388, repetition_ms=4800, inversion_ms=1650, scanning=SE | IR), Sequence.FLAIR),  # 3D FLAIR
-        (Facts(echo_ms=120, repetition_ms=11000, scanning=IR), Sequence.FLAIR),  # inversion time stripped
-        (Facts(echo_ms=120, repetition_ms=9000, sequence_name="*tir2d1_17"), Sequence.FLAIR),
-        (Facts(declared="FLUID_ATTENUATED"), Sequence.FLAIR),
+        (T1_SE, MRSequence.T1),
+        (MPRAGE, MRSequence.T1),
+        (described(MPRAGE, "", inversion_ms=None), MRSequence.T1),  # Siemens MPRAGE whose TI was stripped
+        (HeaderFacts(echo_ms=3.2, repetition_ms=8.2, scanning=GR), MRSequence.T1),  # GE BRAVO
+        (HeaderFacts(echo_ms=24, repetition_ms=2200, inversion_ms=860, scanning=SE | IR), MRSequence.T1),  # GE T1 FLAIR
+        (T2_TSE, MRSequence.T2),
+        (HeaderFacts(echo_ms=408, repetition_ms=3200, scanning=SE), MRSequence.T2),  # SPACE
+        (FLAIR, MRSequence.FLAIR),
+        (HeaderFacts(echo_ms=388, repetition_ms=4800, inversion_ms=1650, scanning=SE | IR), MRSequence.FLAIR),  # 3D FLAIR
+        (HeaderFacts(echo_ms=120, repetition_ms=11000, scanning=IR), MRSequence.FLAIR),  # inversion time stripped
+        (HeaderFacts(echo_ms=120, repetition_ms=9000, sequence_name="*tir2d1_17"), MRSequence.FLAIR),
+        (HeaderFacts(declared="FLUID_ATTENUATED"), MRSequence.FLAIR),
     ],
 )
-def test_attributes_alone_decide(facts: Facts, sequence: Sequence) -> None:
+def test_attributes_alone_decide(facts: HeaderFacts, sequence: MRSequence) -> None:
     evidence = classify(facts).evidence
     assert evidence.sequence is sequence
     assert evidence.reasons
@@ -48,36 +48,36 @@ def test_attributes_alone_decide(facts: Facts, sequence: Sequence) -> None:
 @pytest.mark.parametrize(
     ("description", "sequence"),
     [
-        ("T1 MPRAGE +C", Sequence.T1CE),
-        ("AX T1 POST GAD", Sequence.T1CE),
-        ("t1_mpr_tra_KM", Sequence.T1CE),
-        ("T1 SE nach KM", Sequence.T1CE),
-        ("sT1W_3D_TFE GD", Sequence.T1CE),
-        ("T1 apres injection", Sequence.T1CE),
-        ("T1 après gado", Sequence.T1CE),
-        ("3D T1 con contraste", Sequence.T1CE),
-        ("T1 C+ sag", Sequence.T1CE),
-        ("造影 T1", Sequence.T1CE),
-        ("t1c", Sequence.T1CE),
-        ("T1 MPRAGE PRE", Sequence.T1),
-        ("Ax T1 pre-contrast", Sequence.T1),
-        ("t1_se_tra_nativ", Sequence.T1),
-        ("T1 ohne KM", Sequence.T1),
-        ("T1 sans gado", Sequence.T1),
-        ("T1 W/O CONTRAST", Sequence.T1),
-        ("T1 SIN CONTRASTE", Sequence.T1),
-        ("T1 post fossa", Sequence.T1),
-        ("MPRAGE_sag", Sequence.T1),
-        ("T2 TSE tra", Sequence.T2),
-        ("t2_tirm_tra_dark-fluid", Sequence.FLAIR),
-        ("Ax T2 FLAIR", Sequence.FLAIR),
-        ("FLAIR_longTR", Sequence.FLAIR),
-        ("t2 space dark fluid", Sequence.FLAIR),
-        ("Sag T1 FLAIR", Sequence.T1),
+        ("T1 MPRAGE +C", MRSequence.T1CE),
+        ("AX T1 POST GAD", MRSequence.T1CE),
+        ("t1_mpr_tra_KM", MRSequence.T1CE),
+        ("T1 SE nach KM", MRSequence.T1CE),
+        ("sT1W_3D_TFE GD", MRSequence.T1CE),
+        ("T1 apres injection", MRSequence.T1CE),
+        ("T1 après gado", MRSequence.T1CE),
+        ("3D T1 con contraste", MRSequence.T1CE),
+        ("T1 C+ sag", MRSequence.T1CE),
+        ("造影 T1", MRSequence.T1CE),
+        ("t1c", MRSequence.T1CE),
+        ("T1 MPRAGE PRE", MRSequence.T1),
+        ("Ax T1 pre-contrast", MRSequence.T1),
+        ("t1_se_tra_nativ", MRSequence.T1),
+        ("T1 ohne KM", MRSequence.T1),
+        ("T1 sans gado", MRSequence.T1),
+        ("T1 W/O CONTRAST", MRSequence.T1),
+        ("T1 SIN CONTRASTE", MRSequence.T1),
+        ("T1 post fossa", MRSequence.T1),
+        ("MPRAGE_sag", MRSequence.T1),
+        ("T2 TSE tra", MRSequence.T2),
+        ("t2_tirm_tra_dark-fluid", MRSequence.FLAIR),
+        ("Ax T2 FLAIR", MRSequence.FLAIR),
+        ("FLAIR_longTR", MRSequence.FLAIR),
+        ("t2 space dark fluid", MRSequence.FLAIR),
+        ("Sag T1 FLAIR", MRSequence.T1),
     ],
 )
-def test_description_alone_decides(description: str, sequence: Sequence) -> None:
-    evidence = classify(Facts(description=description)).evidence
+def test_description_alone_decides(description: str, sequence: MRSequence) -> None:
+    evidence = classify(HeaderFacts(description=description)).evidence
     assert evidence.sequence is sequence
 
 
@@ -94,10 +94,10 @@ def test_description_alone_decides(description: str, sequence: Sequence) -> None
         described(T1_SE, "", angio=True),
         described(T1_SE, "", monochrome=False),
         described(T2_TSE, "", declared="PERFUSION"),
-        Facts(echo_ms=20, repetition_ms=620, scanning=GR),
-        Facts(echo_ms=14, repetition_ms=3000, scanning=SE),
-        Facts(echo_ms=60, repetition_ms=4000, inversion_ms=160, scanning=SE | IR),
-        Facts(echo_ms=2.5, repetition_ms=5.6, scanning=GR, sequence_name="*ci3d1"),
+        HeaderFacts(echo_ms=20, repetition_ms=620, scanning=GR),
+        HeaderFacts(echo_ms=14, repetition_ms=3000, scanning=SE),
+        HeaderFacts(echo_ms=60, repetition_ms=4000, inversion_ms=160, scanning=SE | IR),
+        HeaderFacts(echo_ms=2.5, repetition_ms=5.6, scanning=GR, sequence_name="*ci3d1"),
         *(
             described(T1_SE, text)
             for text in (
@@ -118,7 +118,7 @@ def test_description_alone_decides(description: str, sequence: Sequence) -> None
         ),
     ],
 )
-def test_what_is_none_of_the_four_is_left_out_with_a_reason(facts: Facts) -> None:
+def test_what_is_none_of_the_four_is_left_out_with_a_reason(facts: HeaderFacts) -> None:
     evidence = classify(facts).evidence
     assert evidence.sequence is None
     assert evidence.confidence >= 0.9
@@ -127,27 +127,27 @@ def test_what_is_none_of_the_four_is_left_out_with_a_reason(facts: Facts) -> Non
 
 def test_agreement_is_surer_than_either_alone() -> None:
     both = classify(described(T2_TSE, "T2 TSE")).evidence.confidence
-    assert both > classify(T2_TSE).evidence.confidence > classify(Facts(description="T2 TSE")).evidence.confidence
+    assert both > classify(T2_TSE).evidence.confidence > classify(HeaderFacts(description="T2 TSE")).evidence.confidence
 
 
 def test_attributes_outweigh_the_description_but_confidence_drops() -> None:
     evidence = classify(described(FLAIR, "T2 tra")).evidence
-    assert evidence.sequence is Sequence.FLAIR
+    assert evidence.sequence is MRSequence.FLAIR
     assert evidence.confidence <= 0.5
     assert any(reason.startswith("against it") for reason in evidence.reasons)
 
 
 def test_flair_without_inversion_time_is_believed_by_its_name() -> None:
-    assert classify(described(T2_TSE, "Ax FLAIR")).evidence.sequence is Sequence.FLAIR
+    assert classify(described(T2_TSE, "Ax FLAIR")).evidence.sequence is MRSequence.FLAIR
 
 
 def test_nothing_known_is_nothing() -> None:
-    assert classify(Facts(description="series 5")).evidence.sequence is None
-    assert classify(Facts(echo_ms=45, repetition_ms=1500)).evidence.sequence is None
+    assert classify(HeaderFacts(description="series 5")).evidence.sequence is None
+    assert classify(HeaderFacts(echo_ms=45, repetition_ms=1500)).evidence.sequence is None
 
 
 def test_even_contradiction_is_no_answer() -> None:
-    evidence = classify(Facts(description="T1 T2")).evidence
+    evidence = classify(HeaderFacts(description="T1 T2")).evidence
     assert evidence.sequence is None
     assert "contradiction" in evidence.reasons[0]
 
@@ -155,15 +155,15 @@ def test_even_contradiction_is_no_answer() -> None:
 @pytest.mark.parametrize(
     ("agent", "description", "answer", "known"),
     [
-        (True, "", Sequence.T1CE, True),
-        (False, "", Sequence.T1, False),
-        (None, "", Sequence.T1, None),
-        (True, "T1 pre", Sequence.T1, False),  # the agent field is often left over from an earlier entry
-        (None, "T1 post", Sequence.T1CE, True),
-        (False, "T1 post", Sequence.T1CE, True),
+        (True, "", MRSequence.T1CE, True),
+        (False, "", MRSequence.T1, False),
+        (None, "", MRSequence.T1, None),
+        (True, "T1 pre", MRSequence.T1, False),  # the agent field is often left over from an earlier entry
+        (None, "T1 post", MRSequence.T1CE, True),
+        (False, "T1 post", MRSequence.T1CE, True),
     ],
 )
-def test_contrast_agent(agent: bool | None, description: str, answer: Sequence, known: bool | None) -> None:
+def test_contrast_agent(agent: bool | None, description: str, answer: MRSequence, known: bool | None) -> None:
     verdict = classify(described(T1_SE, description, agent=agent))
     assert verdict.evidence.sequence is answer
     assert verdict.agent is known
@@ -172,4 +172,4 @@ def test_contrast_agent(agent: bool | None, description: str, answer: Sequence, 
 
 
 def test_agent_in_other_sequences_changes_nothing() -> None:
-    assert classify(described(FLAIR, "FLAIR post gad", agent=True)).evidence.sequence is Sequence.FLAIR
+    assert classify(described(FLAIR, "FLAIR post gad", agent=True)).evidence.sequence is MRSequence.FLAIR

@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from braintumor.domain import InputNotFoundError, OutputError, Sequence
+from braintumor.domain import InputNotFoundError, MRSequence, OutputError
 from braintumor.phantom.dicom import StudyHeader
-from braintumor.study import inspect, read
+from braintumor.study import inspect, read_study
 from braintumor.study.dicomweb import download
 from tests.study.conftest import WriteStudy, head
 
 
 @pytest.fixture
 def folder(write_study: WriteStudy) -> Path:
-    return write_study(only=(Sequence.T1CE, Sequence.FLAIR))
+    return write_study(only=(MRSequence.T1CE, MRSequence.FLAIR))
 
 
 @pytest.fixture
@@ -57,10 +57,10 @@ def hashes(paths: Iterator[Path]) -> set[str]:
 
 
 def test_study_from_a_server(store: str, folder: Path, header: StudyHeader) -> None:
-    study = read(f"{store}/studies/{header.study_uid}")
+    study = read_study(f"{store}/studies/{header.study_uid}")
 
     assert {i.sha256 for s in study.series.values() for i in s.instances} == hashes(folder.iterdir())
-    np.testing.assert_array_equal(study.reference.image.voxels, head(Sequence.T1CE).voxels)
+    np.testing.assert_array_equal(study.reference.image.voxels, head(MRSequence.T1CE).voxels)
     assert study.patient == header.patient
 
 
@@ -69,18 +69,18 @@ def test_study_of_a_local_folder_by_file_url(folder: Path, header: StudyHeader) 
 
     found = inspect(f"{folder.as_uri()}/studies/{header.study_uid}")
 
-    assert set(found.chosen) == {Sequence.T1CE, Sequence.FLAIR}
+    assert set(found.chosen) == {MRSequence.T1CE, MRSequence.FLAIR}
     assert sorted(folder.iterdir()) == before
 
 
 def test_study_the_server_does_not_have(store: str) -> None:
     with pytest.raises(InputNotFoundError, match=r"did not deliver the study \(404\).*Check the address"):
-        read(f"{store}/studies/1.2.3")
+        read_study(f"{store}/studies/1.2.3")
 
 
 def test_server_that_does_not_answer() -> None:
     with pytest.raises(InputNotFoundError, match="did not deliver the study"):
-        read("http://127.0.0.1:9/dicom-web/studies/1.2.3")
+        read_study("http://127.0.0.1:9/dicom-web/studies/1.2.3")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_server_that_does_not_answer() -> None:
 )
 def test_url_without_a_study(url: str) -> None:
     with pytest.raises(InputNotFoundError, match="does not name a DICOMweb study"):
-        read(url)
+        read_study(url)
 
 
 def test_full_disk(store: str, header: StudyHeader, tmp_path: Path) -> None:
@@ -112,6 +112,6 @@ def test_server_that_answers_something_else(status: int, body: bytes) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with pytest.raises(InputNotFoundError, match="did not deliver the study"):
-        read(f"http://127.0.0.1:{server.server_port}/dicom-web/studies/1.2.3")
+        read_study(f"http://127.0.0.1:{server.server_port}/dicom-web/studies/1.2.3")
     server.shutdown()
     server.server_close()

@@ -12,11 +12,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from braintumor.domain import LPS_FROM_RAS, Sequence, errors
-from braintumor.study import find_sequences, inspect, read
+from braintumor.domain import LPS_FROM_RAS, MRSequence, errors
+from braintumor.study import find_sequences, inspect, read_study
 from tests.study.conftest import head, save_nifti
 
-ALL = (Sequence.T1, Sequence.T1CE, Sequence.T2, Sequence.FLAIR)
+ALL = (MRSequence.T1, MRSequence.T1CE, MRSequence.T2, MRSequence.FLAIR)
 
 
 def case(folder: Path, *names: str) -> Path:
@@ -49,7 +49,7 @@ def test_naming_habits(tmp_path: Path, names: tuple[str, ...], uid: str) -> None
     folder = case(tmp_path / "case", *names)
 
     assert dict(find_sequences(folder)) == {s: folder / n for s, n in zip(ALL, names, strict=True)}
-    study = read(folder)
+    study = read_study(folder)
 
     assert (study.kind, study.uid, study.study_date, study.patient.patient_id) == ("nifti", uid, None, "")
     assert list(study.series) == list(ALL)
@@ -69,22 +69,22 @@ def test_nnunet_channels_by_dataset_json(tmp_path: Path, key: str) -> None:
     images = case(tmp_path / "imagesTs", "A_0000.nii.gz", "A_0001.nii.gz", "A_0002.nii.gz", "A_0003.nii.gz")
     (tmp_path / "dataset.json").write_text(json.dumps({key: {"0": "FLAIR", "1": "T1w", "2": "t1gd", "3": "T2w"}}))
 
-    study = read(images)
+    study = read_study(images)
 
     found = {s: series.instances[0].uid for s, series in study.series.items()}
     assert found == {
-        Sequence.FLAIR: "A_0000.nii.gz",
-        Sequence.T1: "A_0001.nii.gz",
-        Sequence.T1CE: "A_0002.nii.gz",
-        Sequence.T2: "A_0003.nii.gz",
+        MRSequence.FLAIR: "A_0000.nii.gz",
+        MRSequence.T1: "A_0001.nii.gz",
+        MRSequence.T1CE: "A_0002.nii.gz",
+        MRSequence.T2: "A_0003.nii.gz",
     }
     assert study.flags == ()
 
 
 def test_labels_and_strangers_are_left_out(tmp_path: Path) -> None:
     folder = case(tmp_path, "C_t1.nii.gz", "C_t1ce.nii.gz", "C_t2.nii.gz", "C_flair.nii.gz", "C_seg.nii.gz")
-    save_nifti(folder / "C_seg.nii.gz", Sequence.T1)
-    assert list(read(folder).unused) == ["C_seg.nii.gz"]
+    save_nifti(folder / "C_seg.nii.gz", MRSequence.T1)
+    assert list(read_study(folder).unused) == ["C_seg.nii.gz"]
 
 
 def test_one_case_of_a_shared_folder(tmp_path: Path) -> None:
@@ -92,36 +92,36 @@ def test_one_case_of_a_shared_folder(tmp_path: Path) -> None:
         case(tmp_path, *(f"{name}_000{n}.nii.gz" for n in range(4)))
 
     with pytest.raises(errors.PatientMismatchError, match="2 cases") as caught:
-        read(tmp_path)
+        read_study(tmp_path)
     assert "FOLDER/CASE" in caught.value.remedy
     assert [p.code for p in inspect(tmp_path).problems] == ["mixed-patients"]
 
-    assert read(tmp_path / "B").uid == "B"
+    assert read_study(tmp_path / "B").uid == "B"
 
 
 def test_two_files_for_one_sequence(tmp_path: Path) -> None:
     folder = case(tmp_path, "sub-1_run-1_T1w.nii.gz", "sub-1_ce-gd_T1w.nii.gz", "sub-1_T2w.nii.gz")
-    save_nifti(folder / "sub-1_run-2_T1w.nii.gz", Sequence.T1)
+    save_nifti(folder / "sub-1_run-2_T1w.nii.gz", MRSequence.T1)
 
     with pytest.raises(errors.AmbiguousSequenceError, match=r"sub-1_run-1_T1w\.nii\.gz, sub-1_run-2_T1w.*--t1 FILE"):
-        read(folder)
+        read_study(folder)
     assert [p.code for p in inspect(folder).problems] == ["ambiguous-sequence"]
 
-    study = read(folder, overrides={Sequence.T1: "sub-1_run-2_T1w"})
-    assert study.series[Sequence.T1].uid == "sub-1_run-2_T1w"
+    study = read_study(folder, overrides={MRSequence.T1: "sub-1_run-2_T1w"})
+    assert study.series[MRSequence.T1].uid == "sub-1_run-2_T1w"
     assert study.unused == {"sub-1_run-1_T1w.nii.gz": "T1 was named by the user"}
 
 
 def test_override_that_names_no_file(tmp_path: Path) -> None:
     folder = case(tmp_path, "t1.nii.gz", "t1ce.nii.gz")
     with pytest.raises(errors.InputNotFoundError, match="--t2 nothing does not name one"):
-        read(folder, overrides={Sequence.T2: "nothing"})
+        read_study(folder, overrides={MRSequence.T2: "nothing"})
 
 
 def test_affine_keeps_world_positions_and_scaling_is_applied(tmp_path: Path) -> None:
     folder = case(tmp_path, "t1.nii.gz", "t1ce.nii.gz")
-    stored = np.asarray(head(Sequence.T1CE).voxels, np.int16)
-    affine = LPS_FROM_RAS @ head(Sequence.T1CE).grid.affine
+    stored = np.asarray(head(MRSequence.T1CE).voxels, np.int16)
+    affine = LPS_FROM_RAS @ head(MRSequence.T1CE).grid.affine
     image = nib.Nifti1Image(stored, affine)
     image.header.set_slope_inter(0.5, 10)
     image.to_filename(folder / "t1ce.nii.gz")
@@ -130,7 +130,7 @@ def test_affine_keeps_world_positions_and_scaling_is_applied(tmp_path: Path) -> 
     header["scl_slope"], header["scl_inter"] = 0.5, 10
     (folder / "t1ce.nii.gz").write_bytes(gzip.compress(header.binaryblock + data[348:352] + stored.tobytes("F")))
 
-    read_back = read(folder).reference.image
+    read_back = read_study(folder).reference.image
 
     np.testing.assert_allclose(read_back.voxels, stored * 0.5 + 10)
     index = np.array([3.0, 5.0, 7.0])
@@ -140,26 +140,26 @@ def test_affine_keeps_world_positions_and_scaling_is_applied(tmp_path: Path) -> 
 
 def test_nifti_2_and_a_trailing_axis_of_one(tmp_path: Path) -> None:
     folder = case(tmp_path, "t1.nii.gz")
-    image = head(Sequence.T1CE)
+    image = head(MRSequence.T1CE)
     affine = LPS_FROM_RAS @ image.grid.affine
     nib.save(nib.Nifti2Image(np.asarray(image.voxels)[..., None], affine), folder / "t1ce.nii")
 
-    np.testing.assert_array_equal(read(folder).reference.image.voxels, image.voxels)
+    np.testing.assert_array_equal(read_study(folder).reference.image.voxels, image.voxels)
 
 
 def test_qform_alone_is_used(tmp_path: Path) -> None:
     folder = case(tmp_path, "t1.nii.gz", "t1ce.nii.gz")
     _recode(folder / "t1ce.nii.gz", sform=0, qform=1)
-    study = read(folder)
-    assert study.reference.image.grid.same_as(head(Sequence.T1CE).grid, tolerance_mm=1e-3)
+    study = read_study(folder)
+    assert study.reference.image.grid.same_as(head(MRSequence.T1CE).grid, tolerance_mm=1e-3)
 
 
 def test_disagreeing_affines_are_flagged(tmp_path: Path) -> None:
     folder = case(tmp_path, "t1.nii.gz", "t1ce.nii.gz", "t2.nii.gz", "flair.nii.gz")
     _recode(folder / "t1ce.nii.gz", sform=1, qform=1)
-    assert read(folder).flags == ()
+    assert read_study(folder).flags == ()
     _recode(folder / "t1ce.nii.gz", sform=1, qform=1, shift=25.0)
-    assert [f.code for f in read(folder).flags] == ["nifti-affines-disagree"]
+    assert [f.code for f in read_study(folder).flags] == ["nifti-affines-disagree"]
 
 
 def _recode(path: Path, *, sform: int, qform: int, shift: float = 0.0) -> None:
@@ -174,7 +174,7 @@ def _recode(path: Path, *, sform: int, qform: int, shift: float = 0.0) -> None:
 
 def refused(folder: Path, error: type[errors.BrainTumorError], *says: str) -> None:
     with pytest.raises(error) as caught:
-        read(folder)
+        read_study(folder)
     for words in says:
         assert words in str(caught.value)
     assert error.code in [p.code for p in inspect(folder).problems]
@@ -188,7 +188,7 @@ def test_no_affine_is_made_up(tmp_path: Path) -> None:
 
 def test_degenerate_affine(tmp_path: Path) -> None:
     folder = case(tmp_path, "t1.nii.gz", "t1ce.nii.gz")
-    image = nib.Nifti1Image(np.asarray(head(Sequence.T1).voxels), None)
+    image = nib.Nifti1Image(np.asarray(head(MRSequence.T1).voxels), None)
     image.header.set_sform(np.diag([1.0, 1.0, 0.0, 1.0]), 1)
     image.header["qform_code"] = 0
     image.to_filename(folder / "t1ce.nii.gz")
@@ -197,7 +197,7 @@ def test_degenerate_affine(tmp_path: Path) -> None:
 
 def test_four_dimensions(tmp_path: Path) -> None:
     folder = case(tmp_path, "t1.nii.gz", "t1ce.nii.gz")
-    save_nifti(folder / "t1ce.nii.gz", Sequence.T1, data=np.ones((40, 36, 10, 4), np.float32))
+    save_nifti(folder / "t1ce.nii.gz", MRSequence.T1, data=np.ones((40, 36, 10, 4), np.float32))
     refused(folder, errors.GeometryError, "t1ce.nii.gz", "4 dimensions", "split")
 
 
@@ -223,7 +223,7 @@ def test_truncated(tmp_path: Path, share: float, suffix: str) -> None:
 )
 def test_unusable_images(tmp_path: Path, data: np.ndarray, says: str) -> None:
     folder = case(tmp_path, "t1.nii.gz", "t1ce.nii.gz")
-    save_nifti(folder / "t1ce.nii.gz", Sequence.T1CE, data=data)
+    save_nifti(folder / "t1ce.nii.gz", MRSequence.T1CE, data=data)
     refused(folder, errors.UnusableImageError, "t1ce.nii.gz", says)
 
 
@@ -237,12 +237,12 @@ def test_a_zipped_case_is_named_by_its_archive(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "Case7.zip", "w") as out:
         for path in folder.iterdir():
             out.write(path, path.name)
-    assert read(tmp_path / "Case7.zip").uid == "Case7"
+    assert read_study(tmp_path / "Case7.zip").uid == "Case7"
 
 
 @pytest.mark.realdata
 def test_real_brats_case(brats: Path) -> None:
-    study = read(brats / "BraTS2021_01657")
+    study = read_study(brats / "BraTS2021_01657")
     assert list(study.series) == list(ALL)
     assert study.reference.image.grid.shape == (240, 240, 155)
     assert study.reference.image.grid.axcodes == "LPS"
@@ -251,9 +251,9 @@ def test_real_brats_case(brats: Path) -> None:
 
 @pytest.mark.realdata
 def test_real_raw_case_keeps_its_four_grids(raw_case: Path) -> None:
-    study = read(raw_case)
+    study = read_study(raw_case)
     assert study.uid == "TCGA-FG-6692"
     shapes = {s: series.image.grid.shape for s, series in study.series.items()}
-    assert shapes[Sequence.FLAIR] == (208, 256, 26)
-    assert shapes[Sequence.T1CE] == (256, 224, 26)
+    assert shapes[MRSequence.FLAIR] == (208, 256, 26)
+    assert shapes[MRSequence.T1CE] == (256, 224, 26)
     assert study.reference.image.grid.spacing == pytest.approx((0.898438, 0.898438, 5.5), abs=1e-4)

@@ -25,19 +25,19 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from braintumor.domain import Patient, Sequence, Severity
+from braintumor.domain import MRSequence, Patient, Severity
 from braintumor.phantom.dicom import Awkward, StudyHeader, Vendor, write_series
-from braintumor.study import inspect, read
+from braintumor.study import inspect, read_study
 from tests.study.conftest import SPACING, WriteStudy, head
 
 
 def test_four_series_are_found_and_come_back_voxel_for_voxel(write_study: WriteStudy, header: StudyHeader) -> None:
     shares: list[float] = []
-    study = read(write_study(), progress=shares.append)
+    study = read_study(write_study(), progress=shares.append)
 
     assert (study.kind, study.uid, study.study_date) == ("dicom", header.study_uid, header.study_date)
     assert study.patient == header.patient
-    assert list(study.series) == list(Sequence)
+    assert list(study.series) == list(MRSequence)
     assert study.unused == {}
     assert study.flags == ()
     assert shares == sorted(shares)
@@ -53,7 +53,7 @@ def test_four_series_are_found_and_come_back_voxel_for_voxel(write_study: WriteS
 
 
 def test_anisotropic_pixel_spacing_is_not_swapped(write_study: WriteStudy) -> None:
-    study = read(write_study())
+    study = read_study(write_study())
 
     assert study.reference.image.grid.spacing == SPACING
     written = pydicom.dcmread(study.reference.instances[0].path, stop_before_pixels=True)
@@ -61,14 +61,14 @@ def test_anisotropic_pixel_spacing_is_not_swapped(write_study: WriteStudy) -> No
 
 
 def test_each_slice_uses_its_own_rescale_slope(write_study: WriteStudy) -> None:
-    folder = write_study({Sequence.T2: Awkward(per_slice_rescale=True)})
+    folder = write_study({MRSequence.T2: Awkward(per_slice_rescale=True)})
     slopes = {float(pydicom.dcmread(p, stop_before_pixels=True).get("RescaleSlope", 1)) for p in folder.glob("003_*")}
     assert len(slopes) > 5
 
-    voxels = read(folder).series[Sequence.T2].image.voxels
+    voxels = read_study(folder).series[MRSequence.T2].image.voxels
 
-    np.testing.assert_allclose(voxels, head(Sequence.T2).voxels, atol=1.01 * max(slopes))
-    assert all(voxels[:, :, k].max() > 100 for k in range(voxels.shape[2]) if head(Sequence.T2).voxels[:, :, k].any())
+    np.testing.assert_allclose(voxels, head(MRSequence.T2).voxels, atol=1.01 * max(slopes))
+    assert all(voxels[:, :, k].max() > 100 for k in range(voxels.shape[2]) if head(MRSequence.T2).voxels[:, :, k].any())
 
 
 @pytest.mark.parametrize(
@@ -85,25 +85,25 @@ def test_each_slice_uses_its_own_rescale_slope(write_study: WriteStudy) -> None:
     ids=["enhanced", "enhanced-rle", "jpeg2000", "jpegls", "rle", "implicit", "shuffled"],
 )
 def test_every_encoding_gives_the_same_volume(write_study: WriteStudy, awkward: Awkward) -> None:
-    series = read(write_study(dict.fromkeys(Sequence, awkward))).series
+    series = read_study(write_study(dict.fromkeys(MRSequence, awkward))).series
 
-    assert list(series) == list(Sequence)
-    for sequence in Sequence:
+    assert list(series) == list(MRSequence)
+    for sequence in MRSequence:
         np.testing.assert_array_equal(series[sequence].image.voxels, head(sequence).voxels)
         assert series[sequence].image.grid.same_as(head(sequence).grid, tolerance_mm=1e-5)
-    frames = series[Sequence.T1].frames
+    frames = series[MRSequence.T1].frames
     assert frames == (tuple(range(1, 11)) if awkward.multiframe else (1,) * 10)
-    assert len(series[Sequence.T1].instances) == (1 if awkward.multiframe else 10)
+    assert len(series[MRSequence.T1].instances) == (1 if awkward.multiframe else 10)
 
 
 def test_enhanced_frames_use_their_own_rescale(write_study: WriteStudy) -> None:
-    study = read(write_study({Sequence.T1: Awkward(multiframe=True, per_slice_rescale=True)}))
+    study = read_study(write_study({MRSequence.T1: Awkward(multiframe=True, per_slice_rescale=True)}))
 
-    np.testing.assert_allclose(study.series[Sequence.T1].image.voxels, head(Sequence.T1).voxels, atol=0.2)
+    np.testing.assert_allclose(study.series[MRSequence.T1].image.voxels, head(MRSequence.T1).voxels, atol=0.2)
 
 
 def test_instances_are_in_slice_order_with_the_hash_of_their_bytes(write_study: WriteStudy) -> None:
-    series = read(write_study({Sequence.T1CE: Awkward(shuffle=True)})).reference
+    series = read_study(write_study({MRSequence.T1CE: Awkward(shuffle=True)})).reference
 
     for k, instance in enumerate(series.instances):
         stored = pydicom.dcmread(instance.path)
@@ -115,10 +115,10 @@ def test_instances_are_in_slice_order_with_the_hash_of_their_bytes(write_study: 
 
 @pytest.mark.parametrize("vendor", list(Vendor))
 def test_all_vendors_are_understood(write_study: WriteStudy, vendor: Vendor) -> None:
-    study = read(write_study(vendor=vendor))
+    study = read_study(write_study(vendor=vendor))
 
     found = {sequence: series.image.voxels for sequence, series in study.series.items()}
-    for sequence in Sequence:
+    for sequence in MRSequence:
         np.testing.assert_array_equal(found[sequence], head(sequence).voxels)
 
 
@@ -131,22 +131,22 @@ def test_all_vendors_are_understood(write_study: WriteStudy, vendor: Vendor) -> 
     ],
 )
 def test_names_are_decoded_by_their_character_set(write_study: WriteStudy, character_set: str, name: str) -> None:
-    folder = write_study(only=(Sequence.T1CE, Sequence.FLAIR), character_set=character_set, patient=Patient("P", name))
+    folder = write_study(only=(MRSequence.T1CE, MRSequence.FLAIR), character_set=character_set, patient=Patient("P", name))
 
-    assert read(folder).patient.name == name
+    assert read_study(folder).patient.name == name
 
 
 def test_zip_is_read_as_its_folder_and_cleaned_up_with_the_study(write_study: WriteStudy, tmp_path: Path) -> None:
-    folder, archive = write_study(only=(Sequence.T1, Sequence.T1CE)), tmp_path / "study.zip"
+    folder, archive = write_study(only=(MRSequence.T1, MRSequence.T1CE)), tmp_path / "study.zip"
     with zipfile.ZipFile(archive, "w") as out:
         for path in folder.iterdir():
             out.write(path, f"deep/{path.name}")
 
-    study = read(archive)
+    study = read_study(archive)
 
     unpacked = study.reference.instances[0].path
     assert unpacked.is_file()
-    np.testing.assert_array_equal(study.reference.image.voxels, head(Sequence.T1CE).voxels)
+    np.testing.assert_array_equal(study.reference.image.voxels, head(MRSequence.T1CE).voxels)
     del study
     assert not unpacked.exists()
 
@@ -179,11 +179,11 @@ def test_voxels_keep_their_world_position_in_any_orientation(
     affine = np.eye(4)
     affine[:3, :3], affine[:3, 3] = axes * (1.5, 2.5, 4.0), (10.0, -70.0, 33.0)
     folder = tmp_path_factory.mktemp("oriented")
-    for number, sequence in enumerate((Sequence.T1CE, Sequence.FLAIR)):
+    for number, sequence in enumerate((MRSequence.T1CE, MRSequence.FLAIR)):
         write_series(head(sequence, (34, 33, 8), affine), folder, header, sequence, series_number=number + 1)
-    written = head(Sequence.T1CE, (34, 33, 8), affine)
+    written = head(MRSequence.T1CE, (34, 33, 8), affine)
 
-    image = read(folder).reference.image
+    image = read_study(folder).reference.image
 
     index = np.argwhere(image.voxels > 250)
     back = np.rint(written.grid.to_index(image.grid.to_world(index))).astype(int)
@@ -193,17 +193,17 @@ def test_voxels_keep_their_world_position_in_any_orientation(
 
 
 def test_missing_sequences_are_flagged_not_hidden(write_study: WriteStudy) -> None:
-    study = read(write_study(only=(Sequence.T1, Sequence.T2, Sequence.FLAIR)))
+    study = read_study(write_study(only=(MRSequence.T1, MRSequence.T2, MRSequence.FLAIR)))
 
     flags = {f.code: f for f in study.flags}
     assert set(flags) == {"missing-sequence", "contrast-unknown"}  # no header says that the one T1 is without agent
     assert flags["missing-sequence"].severity is Severity.SERIOUS
     assert "T1ce" in flags["missing-sequence"].message
-    assert study.reference_sequence is Sequence.FLAIR
+    assert study.reference_sequence is MRSequence.FLAIR
 
 
 def test_one_missing_plain_sequence_is_a_warning(write_study: WriteStudy) -> None:
-    study = read(write_study(only=(Sequence.T1, Sequence.T1CE, Sequence.FLAIR)))
+    study = read_study(write_study(only=(MRSequence.T1, MRSequence.T1CE, MRSequence.FLAIR)))
 
     assert [(f.code, f.severity) for f in study.flags] == [("missing-sequence", Severity.WARNING)]
 
@@ -215,7 +215,7 @@ def test_foreign_files_and_exact_copies_do_no_harm(write_study: WriteStudy) -> N
     original = next(folder.glob("002_*.dcm"))
     (folder / "copy of it.dcm").write_bytes(original.read_bytes())
 
-    study = read(folder)
+    study = read_study(folder)
 
     assert [f.code for f in study.flags] == ["duplicate-files"]
     assert len(study.reference.instances) == 10
@@ -229,11 +229,11 @@ def test_derived_objects_are_left_out_with_their_reason(write_study: WriteStudy)
     dataset.Modality, dataset.SeriesInstanceUID, dataset.SOPInstanceUID = "OT", "1.2.3.4", "1.2.3.4.5"
     dataset.save_as(folder / "screenshot.dcm")
 
-    assert read(folder).unused == {"1.2.3.4": "not an acquired MR image: Secondary Capture Image Storage"}
+    assert read_study(folder).unused == {"1.2.3.4": "not an acquired MR image: Secondary Capture Image Storage"}
 
 
 def test_signed_and_narrow_pixels_are_decoded(write_study: WriteStudy) -> None:
-    folder = write_study(only=(Sequence.T1CE, Sequence.FLAIR))
+    folder = write_study(only=(MRSequence.T1CE, MRSequence.FLAIR))
     for path in folder.glob("001_*.dcm"):
         dataset = pydicom.dcmread(path)
         stored = dataset.pixel_array.astype(np.int16) - 200
@@ -241,7 +241,7 @@ def test_signed_and_narrow_pixels_are_decoded(write_study: WriteStudy) -> None:
         dataset.PixelData = (stored & 0x0FFF).astype("<u2").tobytes()  # 12 bits, the sign not extended
         dataset.save_as(path)
 
-    np.testing.assert_array_equal(read(folder).reference.image.voxels, head(Sequence.T1CE).voxels)
+    np.testing.assert_array_equal(read_study(folder).reference.image.voxels, head(MRSequence.T1CE).voxels)
 
 
 def test_lossy_compression_is_flagged(write_study: WriteStudy) -> None:
@@ -251,12 +251,12 @@ def test_lossy_compression_is_flagged(write_study: WriteStudy) -> None:
         dataset.LossyImageCompression = "01"
         dataset.save_as(path)
 
-    assert [f.code for f in read(folder).flags] == ["lossy-compression"]
+    assert [f.code for f in read_study(folder).flags] == ["lossy-compression"]
 
 
 @pytest.mark.parametrize("syntax", [DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian])
 def test_rare_transfer_syntaxes(write_study: WriteStudy, syntax: UID) -> None:
-    folder = write_study(only=(Sequence.T1CE, Sequence.FLAIR))
+    folder = write_study(only=(MRSequence.T1CE, MRSequence.FLAIR))
     for path in folder.glob("001_*.dcm"):
         dataset = pydicom.dcmread(path)
         if syntax == ExplicitVRBigEndian:
@@ -266,7 +266,7 @@ def test_rare_transfer_syntaxes(write_study: WriteStudy, syntax: UID) -> None:
         fresh.file_meta.TransferSyntaxUID = syntax
         fresh.save_as(path, enforce_file_format=True)
 
-    np.testing.assert_array_equal(read(folder).reference.image.voxels, head(Sequence.T1CE).voxels)
+    np.testing.assert_array_equal(read_study(folder).reference.image.voxels, head(MRSequence.T1CE).voxels)
 
 
 def test_dicomdir_is_no_image(write_study: WriteStudy) -> None:
@@ -279,10 +279,10 @@ def test_dicomdir_is_no_image(write_study: WriteStudy) -> None:
     directory.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     directory.save_as(folder / "DICOMDIR", enforce_file_format=True)
 
-    study = read(folder)
+    study = read_study(folder)
 
     assert list(study.unused) == ["DICOMDIR"]
-    assert list(study.series) == list(Sequence)
+    assert list(study.series) == list(MRSequence)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_study_date_falls_back_to_the_acquisition(write_study: WriteStudy, writt
         data = path.read_bytes()
         at = data.index(b"\x08\x00\x20\x00DA") + 8  # Study Date, explicit VR
         path.write_bytes(data[:at] + written.ljust(8).encode() + data[at + 8 :])
-    assert read(folder).study_date == expected
+    assert read_study(folder).study_date == expected
 
 
 def test_numbers_that_are_none_are_as_good_as_absent(write_study: WriteStudy) -> None:
@@ -306,7 +306,7 @@ def test_numbers_that_are_none_are_as_good_as_absent(write_study: WriteStudy) ->
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # pydicom would quote the value, which may be anything
-        evidence = read(folder).series[Sequence.FLAIR].evidence
+        evidence = read_study(folder).series[MRSequence.FLAIR].evidence
 
     assert evidence.reasons == ("the description says FLAIR or dark fluid",)
 

@@ -11,7 +11,7 @@ OPTIONS = generator.PhantomOptions(
 
 @pytest.fixture(scope="session")
 def two_visits():
-    """Two `braintumor.phantom.Visit`: 40 mL, and 60 mL 90 days later in a head moved by 20 mm and 18 degrees."""
+    """Two `braintumor.phantom.PhantomVisit`: 40 mL, and 60 mL 90 days later in a head moved by 20 mm and 18 degrees."""
     return generator.make(OPTIONS)
 
 

@@ -14,7 +14,7 @@ from braintumor import phantom as generator
 from braintumor import pipeline, track
 from braintumor import preprocess as case_stage
 from braintumor import study as study_stage
-from braintumor.domain import InputNotFoundError, Patient, Region, Sequence
+from braintumor.domain import InputNotFoundError, MRSequence, Patient, Region
 from braintumor.phantom import Awkward, study_header
 from braintumor.preprocess import on_grid
 from braintumor.track import Visit
@@ -51,15 +51,15 @@ def timeline(two_visits, studies):
     """Both visits with their true masks, compared."""
     visits = []
     for truth, folder in zip(two_visits, studies, strict=True):
-        study = study_stage.read(folder)
-        case = case_stage.prepare(study)
+        study = study_stage.read_study(folder)
+        case = case_stage.prepare_case(study)
         visits.append(Visit(study, case, on_grid(truth.truth, case.grid), study.study_date))
     return track.compare(visits[::-1])
 
 
 @pytest.fixture(scope="module")
 def made(timeline, tmp_path_factory):
-    return track.write(timeline, tmp_path_factory.mktemp("made") / "out", CREATED)
+    return track.write_timeline(timeline, tmp_path_factory.mktemp("made") / "out", CREATED)
 
 
 @pytest.fixture(scope="module")
@@ -204,16 +204,16 @@ def test_the_reader_never_takes_a_registered_prior_for_this_visits_image(made, s
     folder = shutil.copytree(studies[1], tmp_path / "now")
     shutil.copytree(made.folder / "dicom", folder / "dicom")
     uid = pydicom.dcmread(made.folder / made.outputs["dicom-prior"][0]).SeriesInstanceUID
-    study, alone = study_stage.read(folder), study_stage.read(studies[1])
+    study, alone = study_stage.read_study(folder), study_stage.read_study(studies[1])
     assert {s: series.uid for s, series in study.series.items()} == {s: series.uid for s, series in alone.series.items()}
     assert "earlier visit" in study.unused[uid]
     assert study.flags == alone.flags
     shutil.rmtree(folder / "4_t1ce")  # even where this visit has no such sequence of its own
-    assert Sequence.T1CE not in study_stage.read(folder, require=1).series
+    assert MRSequence.T1CE not in study_stage.read_study(folder, require=1).series
 
 
 def test_the_same_comparison_gives_the_same_objects(made, timeline, tmp_path):
-    again = track.write(timeline, tmp_path / "again", CREATED)
+    again = track.write_timeline(timeline, tmp_path / "again", CREATED)
     for name in (*made.outputs["dicom"], *made.outputs["dicom-prior"]):
         assert (again.folder / name).read_bytes() == (made.folder / name).read_bytes(), name
 
@@ -237,7 +237,7 @@ def test_run_anew_keeps_every_tracking_uid(made, timeline, studies, folders, tmp
 
 def test_pixels_of_another_patient_id_are_not_written(timeline, tmp_path):
     other = with_prior(timeline, patient=Patient("SOMEONE-ELSE", "Else^Someone", "19700101", "O"))
-    found = track.write(other, tmp_path / "out", CREATED)
+    found = track.write_timeline(other, tmp_path / "out", CREATED)
     assert found.outputs["dicom"] == ("dicom/change.dcm", "dicom/lesions.dcm", "dicom/measurements.dcm")
     assert "dicom-prior" not in found.outputs
     flag = next(f for f in found.manifest["flags"] if f["code"] == "prior-of-other-patient")
@@ -263,7 +263,7 @@ def test_which_priors_are_left_out_and_that_it_is_said(timeline, changed, code):
 def test_a_current_visit_from_nifti_has_no_dicom_and_no_flag_about_it(timeline, tmp_path):
     before, now = timeline.visits
     nifti = replace(timeline, visits=(before, replace(now, study=replace(now.study, kind="nifti"))))
-    found = track.write(nifti, tmp_path / "out", CREATED)
+    found = track.write_timeline(nifti, tmp_path / "out", CREATED)
     assert not (tmp_path / "out" / "dicom").exists()
     assert set(found.outputs) == {"timeline", "trend", "change", "prior"}
     assert left_out(nifti) == ()
@@ -271,11 +271,11 @@ def test_a_current_visit_from_nifti_has_no_dicom_and_no_flag_about_it(timeline, 
 
 def test_a_source_file_that_is_gone_leaves_nothing_behind(timeline, tmp_path):
     study = timeline.visits[0].study
-    series = study.series[Sequence.T1CE]
+    series = study.series[MRSequence.T1CE]
     lost = replace(series.instances[0], path=tmp_path / "gone.dcm")
-    spoilt = {**study.series, Sequence.T1CE: replace(series, instances=(lost, *series.instances[1:]))}
+    spoilt = {**study.series, MRSequence.T1CE: replace(series, instances=(lost, *series.instances[1:]))}
     with pytest.raises(InputNotFoundError, match="can no longer be read"):
-        track.write(with_prior(timeline, series=spoilt), tmp_path / "out", CREATED)
+        track.write_timeline(with_prior(timeline, series=spoilt), tmp_path / "out", CREATED)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -284,7 +284,7 @@ def test_one_frame_of_reference_for_both_visits_is_not_mapped_onto_itself(timeli
     frame = timeline.visits[1].study.reference.attributes["frame_of_reference_uid"]
     patient = Patient("PHANTOM-0007", "Phantom^Glioma", "19600101", "O")
     header = replace(study_header(9, patient, two_visits[0].date), frame_of_reference_uid=frame)
-    study = study_stage.read(write_visit(two_visits[0], tmp_path / "same", header=header))
+    study = study_stage.read_study(write_visit(two_visits[0], tmp_path / "same", header=header))
     other = with_prior(timeline, uid=study.uid, series=study.series)
     made = make_registration(other, first_prior(other), context)
     moving = made.RegistrationSequence[1]
@@ -295,8 +295,8 @@ def test_one_frame_of_reference_for_both_visits_is_not_mapped_onto_itself(timeli
 
 
 def test_an_enhanced_prior_is_registered_frame_by_frame(timeline, context, two_visits, tmp_path):
-    awkward = dict.fromkeys(Sequence, Awkward(multiframe=True))
-    study = study_stage.read(write_visit(two_visits[0], tmp_path / "enhanced", awkward=awkward))
+    awkward = dict.fromkeys(MRSequence, Awkward(multiframe=True))
+    study = study_stage.read_study(write_visit(two_visits[0], tmp_path / "enhanced", awkward=awkward))
     other = with_prior(timeline, uid=study.uid, series=study.series)
     slices = make_prior_series(other, first_prior(other), context)
     middle = slices[30]

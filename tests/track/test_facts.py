@@ -18,8 +18,8 @@ def timeline(two_visits, tmp_path_factory):
     for number, truth in enumerate(two_visits):
         folder = tmp_path_factory.mktemp("facts") / f"visit-{number}"
         phantom.write_dicom(truth, folder)
-        study = study_stage.read(folder)
-        case = case_stage.prepare(study)
+        study = study_stage.read_study(folder)
+        case = case_stage.prepare_case(study)
         visits.append(Visit(study, case, on_grid(truth.truth, case.grid), study.study_date))
     return track.compare(visits[::-1])
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from braintumor.domain import Grid, Image, Region, RegistrationError, Sequence
+from braintumor.domain import Grid, Image, MRSequence, Region, RegistrationError
 from braintumor.track.register import Scan, align_visits
 
 
 def scan(visit):
-    return Scan(visit.images[Sequence.T1CE], visit.brain, visit.truth.region(Region.WT))
+    return Scan(visit.images[MRSequence.T1CE], visit.brain, visit.truth.region(Region.WT))
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from braintumor.domain import Author, Case, Grid, Segmentation, Sequence
+from braintumor.domain import Author, Case, Grid, MRSequence, Segmentation
 from braintumor.train.data import (
     FRAME,
     SLICE_SET_ORDER,
@@ -24,7 +24,7 @@ def a_case(shape=(70, 90, 6)):
     mask[20:24, 40:60, 3] = 2
     grid = Grid(shape, np.eye(4))
     channels = (rng.normal(size=(4, *shape)) * brain).astype(np.float32)
-    return Case("one", grid, channels, {}, brain, tuple(Sequence), {}), Segmentation(mask, grid, Author("human", "expert"))
+    return Case("one", grid, channels, {}, brain, tuple(MRSequence), {}), Segmentation(mask, grid, Author("human", "expert"))
 
 
 def test_slices_hold_every_brain_voxel_with_rows_to_posterior():

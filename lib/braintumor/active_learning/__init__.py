@@ -6,23 +6,23 @@ new version through a gate, `simulate` measures what a strategy is worth on case
 """
 
 from braintumor.active_learning.examples import Example, prepare, read_example, write_example
-from braintumor.active_learning.gate import Gate, Verdict
-from braintumor.active_learning.job import Job, Source, Status, is_running, read_status, write_job
+from braintumor.active_learning.gate import Gate, GateVerdict
+from braintumor.active_learning.job import RetrainJob, RetrainStatus, Source, is_running, read_status, write_job
 from braintumor.active_learning.retrain import run
-from braintumor.active_learning.scores import Scores, disagreement, score
-from braintumor.active_learning.select import STRATEGIES, Candidate, Choice, order
+from braintumor.active_learning.scores import CaseScores, disagreement, score
+from braintumor.active_learning.select import STRATEGIES, CaseCandidate, CaseChoice, order
 
 __all__ = [
     "STRATEGIES",
-    "Candidate",
-    "Choice",
+    "CaseCandidate",
+    "CaseChoice",
+    "CaseScores",
     "Example",
     "Gate",
-    "Job",
-    "Scores",
+    "GateVerdict",
+    "RetrainJob",
+    "RetrainStatus",
     "Source",
-    "Status",
-    "Verdict",
     "disagreement",
     "is_running",
     "order",

@@ -11,7 +11,7 @@ from threading import Event
 
 from braintumor.active_learning.job import read_job
 from braintumor.active_learning.retrain import facts_of, polite, run
-from braintumor.domain import BrainTumorError
+from braintumor.domain import BrainTumorError, JobState
 
 CANCELLED = 128 + signal.SIGTERM
 
@@ -31,7 +31,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     print(json.dumps(facts_of(status)))
-    return {"completed": 0, "cancelled": CANCELLED}.get(status.state, 1)
+    return {JobState.COMPLETED: 0, JobState.CANCELLED: CANCELLED}.get(status.state, 1)
 
 
 if __name__ == "__main__":

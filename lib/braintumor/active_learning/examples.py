@@ -14,13 +14,14 @@ from braintumor import study as study_stage
 from braintumor.datasets.truth import read_truth
 from braintumor.domain import (
     Author,
+    AuthorKind,
     Case,
     CorruptFileError,
     GeometryError,
     Grid,
+    MRSequence,
     OutputError,
     Segmentation,
-    Sequence,
     Study,
     bounding_box,
 )
@@ -43,7 +44,7 @@ class Example:
     patient
         Whoever shares it is one patient, and is never trained on and measured with at once. A pseudonym will do.
     case
-        As `braintumor.preprocess.prepare` makes it; pictures and alignment are not needed.
+        As `braintumor.preprocess.prepare_case` makes it; pictures and alignment are not needed.
     label
         On the case's grid.
     weight
@@ -82,8 +83,8 @@ def prepare(name: str, patient: str, folder: Path, label: Path, series: str = ""
     BrainTumorError
         Of the kind that says what is wrong with the study or the label.
     """
-    study = study_stage.read(folder)
-    case = case_stage.prepare(study)
+    study = study_stage.read_study(folder)
+    case = case_stage.prepare_case(study)
     if label.name.endswith((".nii", ".nii.gz")):
         drawn, sequence = read_truth(label, study.reference.image.grid), study.reference_sequence
     else:
@@ -92,10 +93,10 @@ def prepare(name: str, patient: str, folder: Path, label: Path, series: str = ""
     return Example(name, patient, case, on_grid(drawn, case.grid, transform), weight)
 
 
-def _from_seg(label: Path, study: Study, series: str) -> tuple[Segmentation, Sequence]:
+def _from_seg(label: Path, study: Study, series: str) -> tuple[Segmentation, MRSequence]:
     """The mask on the whole grid of the series it was drawn on, and which sequence that is."""
     named = [sequence for sequence, found in study.series.items() if found.uid == series]
-    fitting: list[Sequence] = []
+    fitting: list[MRSequence] = []
     for sequence in named or [study.reference_sequence, *study.series]:
         try:
             return read_seg(label, study.series[sequence].image.grid), sequence
@@ -169,9 +170,9 @@ def read_example(path: Path) -> Example:
         i, j, k = found["brain"].shape
         grid = Grid((i, j, k), found["affine"])
         name, patient, author = (str(word) for word in found["words"])
-        present = tuple(Sequence(word) for word in found["present"])
+        present = tuple(MRSequence(word) for word in found["present"])
         case = Case(name, grid, found["channels"].astype(np.float32), {}, found["brain"], present, {})
-        label = Segmentation(found["mask"], grid, Author("human", author))
+        label = Segmentation(found["mask"], grid, Author(AuthorKind.HUMAN, author))
         return Example(name, patient, case, label, float(found["weight"]))
     except _UNREADABLE as error:
         raise _unreadable(path) from error

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from braintumor.active_learning.examples import Example
-from braintumor.datasets.truth import dice
-from braintumor.domain import REGION_NAMES, Region
-from braintumor.segment import AnyEngine, segment
+from braintumor.domain import REGION_NAMES, EmptyPolicy, Region, region_dice
+from braintumor.segment import AnyEngine, segment_case
 
 Row = dict[Region, float | None]
 """Dice of one case; None where its label has none of the region."""
@@ -54,7 +53,7 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class GateVerdict:
     """What came of a retraining.
 
     Attributes
@@ -94,7 +93,7 @@ class Verdict:
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Verdict:
+    def from_dict(cls, values: Mapping[str, Any]) -> GateVerdict:
         """The inverse of `as_dict`."""
         rows = {key: {Region(name): value for name, value in values[key].items()} for key in ("before", "after")}
         return cls(**{**values, **rows})
@@ -102,8 +101,8 @@ class Verdict:
 
 def measure(example: Example, engine: AnyEngine) -> Row:
     """Dice of the engine's mask of one example."""
-    found = segment(example.case, engine)
-    return {region: dice(found, example.label, region) for region in Region}
+    found = segment_case(example.case, engine)
+    return region_dice(found.mask, example.label.mask, EmptyPolicy.EXCLUDE)
 
 
 def mean(rows: Sequence[Row]) -> Row:

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from braintumor.active_learning.gate import Gate, Verdict
-from braintumor.domain import BusyError, InputNotFoundError, OutputError, write_json
+from braintumor.active_learning.gate import Gate, GateVerdict
+from braintumor.domain import BusyError, InputNotFoundError, JobState, OutputError, write_json
 from braintumor.train.loop import TrainConfig
 
 TUNE: dict[str, Any] = {
@@ -55,7 +55,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class RetrainJob:
     """What a retraining shall do; relative paths start from the job's folder.
 
     Attributes
@@ -111,7 +111,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class RetrainStatus:
     """How far a job is.
 
     Attributes
@@ -130,19 +130,19 @@ class Status:
     notes
         What its reader must know, e.g. that no old cases were replayed.
     verdict
-        See `braintumor.active_learning.gate.Verdict`; None before the end.
+        See `braintumor.active_learning.gate.GateVerdict`; None before the end.
     problem
         title, remedy and code of what it failed of.
     """
 
-    state: str = "pending"
+    state: JobState = JobState.PENDING
     stage: str = "preparing"
     step: int = 0
     steps: int = 0
     share: float = 0.0
     curve: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
-    verdict: Verdict | None = None
+    verdict: GateVerdict | None = None
     problem: Mapping[str, str] | None = None
     pid: int = 0
     started: str = ""
@@ -154,7 +154,7 @@ class Status:
         return {**plain, "verdict": self.verdict.as_dict() if self.verdict else None}
 
 
-def write_job(folder: Path, job: Job) -> None:
+def write_job(folder: Path, job: RetrainJob) -> None:
     """Write ``job.json`` of a new job, and a status of ``pending``.
 
     Raises
@@ -166,13 +166,13 @@ def write_job(folder: Path, job: Job) -> None:
         raise OutputError("The folder holds a job already", remedy="Run that, or choose another folder", path=folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "status.json", Status().as_dict())
+        write_json(folder / "status.json", RetrainStatus().as_dict())
         write_json(folder / "job.json", asdict(job))
     except OSError as error:
         raise OutputError(f"The job cannot be written: {error.strerror or error}", remedy="Free space", path=folder) from error
 
 
-def read_job(folder: Path) -> Job:
+def read_job(folder: Path) -> RetrainJob:
     """The job of a folder.
 
     Raises
@@ -183,7 +183,7 @@ def read_job(folder: Path) -> Job:
     try:
         content = json.loads((folder / "job.json").read_text())
         sources = tuple(Source(**values) for values in content.pop("sources"))
-        job = Job(sources=sources, gate=Gate(**content.pop("gate", {})), **content)
+        job = RetrainJob(sources=sources, gate=Gate(**content.pop("gate", {})), **content)
         _ = job.config
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputNotFoundError(
@@ -192,15 +192,15 @@ def read_job(folder: Path) -> Job:
     return job
 
 
-def read_status(folder: Path) -> Status:
+def read_status(folder: Path) -> RetrainStatus:
     """How far the job of a folder is; ``pending`` where nothing was written yet or what was written is damaged."""
     try:
         content = json.loads((folder / "status.json").read_text())
-        verdict = Verdict.from_dict(content.pop("verdict")) if content.get("verdict") else None
-        content["verdict"] = verdict
-        return Status(**{**content, "curve": tuple(content["curve"]), "notes": tuple(content["notes"])})
+        verdict = GateVerdict.from_dict(content.pop("verdict")) if content.get("verdict") else None
+        content |= {"verdict": verdict, "state": JobState(content.get("state", JobState.PENDING))}
+        return RetrainStatus(**{**content, "curve": tuple(content["curve"]), "notes": tuple(content["notes"])})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return Status()
+        return RetrainStatus()
 
 
 def is_running(folder: Path) -> bool:
@@ -249,7 +249,7 @@ class Reporter:
         before = read_status(folder)
         self.status = replace(
             before,
-            state="running",
+            state=JobState.RUNNING,
             stage="preparing",
             steps=steps,
             notes=(),
@@ -275,7 +275,7 @@ class Reporter:
         curve = (*(point for point in self.status.curve if point["step"] < step), {"step": step, "loss": loss})
         self.tell(stage="training", step=step, curve=curve, share=round(0.1 + 0.7 * step / self.status.steps, 4))
 
-    def end(self, state: str, **changes: Any) -> None:
+    def end(self, state: JobState, **changes: Any) -> None:
         """The run is over."""
         self.tell(state=state, ended=_now(), **changes)
 

@@ -16,20 +16,18 @@ from typing import Any
 
 from braintumor.domain import BusyError, Flag, OutputError, Severity, UnknownVersionError, WeightsError, sync_folder, write_json
 from braintumor.segment import weights
-from braintumor.segment.weights import default_folder
+from braintumor.segment.weights import METADATA, WEIGHTS, default_folder
 
 _POINTER = "current.json"
 _LOCK = "lock"
 _VERSIONS = "versions"
 _FACTS = "version.json"
 _INCOMING = ".incoming-"
-_METADATA = Path("configs") / "metadata.json"
-_WEIGHTS = Path("models") / "attention_unet.safetensors"
 _RETRAINED = re.compile(r"\+r(?P<number>\d+)$")
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class ModelVersion:
     """One model that can be served.
 
     Attributes
@@ -79,7 +77,7 @@ class Registry:
         self.shipped = shipped or default_folder()
         self._verified: dict[tuple[str, int, int], str] = {}
 
-    def current(self) -> Version:
+    def current(self) -> ModelVersion:
         """The version served now.
 
         If the pointer is damaged or gone although versions were published, or what it names is damaged, it is the shipped
@@ -103,7 +101,7 @@ class Registry:
         message = f"The shipped model {shipped.version} is served instead of the one chosen: {problem}. Choose a version again."
         return replace(shipped, flags=(Flag("served-model-fallback", Severity.SERIOUS, message),))
 
-    def versions(self) -> tuple[Version, ...]:
+    def versions(self) -> tuple[ModelVersion, ...]:
         """The shipped model first, then the retrained ones in the order they were made; damaged ones are left out."""
         found = []
         for name in sorted(self._names(), key=_number):
@@ -113,7 +111,7 @@ class Registry:
                 continue
         return (self._shipped(), *found)
 
-    def get(self, version: str) -> Version:
+    def get(self, version: str) -> ModelVersion:
         """The version of that name.
 
         Raises
@@ -126,7 +124,7 @@ class Registry:
         shipped = self._shipped()
         return shipped if version == shipped.version else self._published(version)
 
-    def publish(self, candidate: Path, evidence: Mapping[str, Any], *, instead_of: str | None = None) -> Version:
+    def publish(self, candidate: Path, evidence: Mapping[str, Any], *, instead_of: str | None = None) -> ModelVersion:
         """Add a model folder as the next version and serve it.
 
         Killed at any moment, the version served is the old one or the new one, and a version is listed only when complete.
@@ -165,7 +163,7 @@ class Registry:
             self._point(twin.version)
             return twin
 
-    def serve(self, version: str) -> Version:
+    def serve(self, version: str) -> ModelVersion:
         """Serve that version from now on: roll back or forward.
 
         Raises
@@ -186,20 +184,20 @@ class Registry:
         place = self.folder / _VERSIONS
         return [p.name for p in place.glob("[!.]*") if _RETRAINED.search(p.name) and p.is_dir()]
 
-    def _shipped(self) -> Version:
-        metadata = _json(self.shipped / _METADATA)
+    def _shipped(self) -> ModelVersion:
+        metadata = _json(self.shipped / METADATA)
         checksum = self._verify(self.shipped, str(metadata.get("checksum_sha256", "")))
-        made = datetime.fromtimestamp((self.shipped / _WEIGHTS).stat().st_mtime, UTC)
-        return Version(str(metadata.get("version", "0")), self.shipped, checksum, made)
+        made = datetime.fromtimestamp((self.shipped / WEIGHTS).stat().st_mtime, UTC)
+        return ModelVersion(str(metadata.get("version", "0")), self.shipped, checksum, made)
 
-    def _published(self, name: str) -> Version:
+    def _published(self, name: str) -> ModelVersion:
         if name not in self._names():
             raise UnknownVersionError(f"There is no model version {name}", remedy="Choose one of the versions listed")
         folder = self.folder / _VERSIONS / name
         facts = _json(folder / _FACTS)
         try:
             made = datetime.fromisoformat(facts["made"])
-            version = Version(name, folder, str(facts["checksum"]), made, facts["parent"], facts["evidence"])
+            version = ModelVersion(name, folder, str(facts["checksum"]), made, facts["parent"], facts["evidence"])
         except (KeyError, ValueError, TypeError) as error:
             raise _damaged(folder / _FACTS) from error
         self._verify(folder, version.checksum)
@@ -207,7 +205,7 @@ class Registry:
 
     def _verify(self, folder: Path, recorded: str) -> str:
         """The checksum of a folder's weights, which must be the recorded one; a file that did not change is read once."""
-        path = folder / _WEIGHTS
+        path = folder / WEIGHTS
         try:
             facts = path.stat()
             key = (str(path), facts.st_mtime_ns, facts.st_size)
@@ -241,7 +239,7 @@ class Registry:
         except (OSError, ValueError, KeyError, TypeError):
             return 0
 
-    def _add(self, candidate: Path, checksum: str, parent: Version, evidence: dict[str, Any]) -> Version:
+    def _add(self, candidate: Path, checksum: str, parent: ModelVersion, evidence: dict[str, Any]) -> ModelVersion:
         number = 1 + max([_number(name) for name in self._names()] + [self._last()])
         base = _RETRAINED.sub("", self._shipped().version)
         name = f"{base}+r{number}"
@@ -254,8 +252,8 @@ class Registry:
                 shutil.rmtree(left)
             incoming = place / f"{_INCOMING}{name}"
             shutil.copytree(candidate, incoming)
-            metadata = {**_json(incoming / _METADATA), "version": name, "parent": parent.version, "evidence": evidence}
-            write_json(incoming / _METADATA, metadata)
+            metadata = {**_json(incoming / METADATA), "version": name, "parent": parent.version, "evidence": evidence}
+            write_json(incoming / METADATA, metadata)
             facts = {"made": made.isoformat(), "checksum": checksum, "parent": parent.version, "evidence": evidence}
             write_json(incoming / _FACTS, facts)
             for path in incoming.rglob("*"):
@@ -263,7 +261,7 @@ class Registry:
             sync_folder(incoming)
             incoming.replace(place / name)
             sync_folder(place)
-        return Version(name, place / name, checksum, made, parent.version, evidence)
+        return ModelVersion(name, place / name, checksum, made, parent.version, evidence)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -288,7 +286,7 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _is_twin(version: Version, current: Version) -> bool:
+def _is_twin(version: ModelVersion, current: ModelVersion) -> bool:
     """Whether a version with the same weights is the outcome of the same publishing: on top of, or already, what is served."""
     return current.version in (version.version, version.parent)
 

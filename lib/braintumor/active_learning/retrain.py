@@ -15,12 +15,21 @@ from typing import Any
 import torch
 
 from braintumor.active_learning.examples import prepare, read_example, read_identity, write_example
-from braintumor.active_learning.gate import Row, Verdict, mean, measure_all
+from braintumor.active_learning.gate import GateVerdict, Row, mean, measure_all
 from braintumor.active_learning.heldout import divide
-from braintumor.active_learning.job import Job, Reporter, Source, Status, alone, read_job
+from braintumor.active_learning.job import Reporter, RetrainJob, RetrainStatus, Source, alone, read_job
 from braintumor.active_learning.mixture import Replay, mixture, on_disk
-from braintumor.active_learning.registry import Registry, Version
-from braintumor.domain import BrainTumorError, BusyError, InputNotFoundError, NoLabelsError, OutputError, Region, write_json
+from braintumor.active_learning.registry import ModelVersion, Registry
+from braintumor.domain import (
+    BrainTumorError,
+    BusyError,
+    InputNotFoundError,
+    JobState,
+    NoLabelsError,
+    OutputError,
+    Region,
+    write_json,
+)
 from braintumor.segment import load_engine, weights
 from braintumor.train.data import Slices, from_slice_files
 from braintumor.train.loop import StoppedError, train
@@ -30,7 +39,7 @@ NO_REPLAY = "No old cases were replayed (the replay folder is empty): the model 
 Stop = Callable[[], bool]
 
 
-def run(folder: Path, stop: Stop = lambda: False) -> Status:
+def run(folder: Path, stop: Stop = lambda: False) -> RetrainStatus:
     """Do the job of a folder, or go on with it, and return its last status; what is served changes only by a verdict.
 
     Parameters
@@ -57,14 +66,16 @@ def run(folder: Path, stop: Stop = lambda: False) -> Status:
     with alone(folder), _disk(folder):
         reporter = Reporter(folder, job.config.steps)
         try:
-            reporter.end("completed", verdict=_Run(job, folder, reporter, stop).verdict(), share=1.0)
+            reporter.end(JobState.COMPLETED, verdict=_Run(job, folder, reporter, stop).verdict(), share=1.0)
         except StoppedError:
-            reporter.end("cancelled")
+            reporter.end(JobState.CANCELLED)
         except BrainTumorError as error:
-            reporter.end("failed", problem={"title": error.problem, "remedy": error.remedy, "code": error.code})
+            reporter.end(JobState.FAILED, problem={"title": error.problem, "remedy": error.remedy, "code": error.code})
         except BaseException:
             title = "The retraining ended by an error in the program"
-            reporter.end("failed", problem={"title": title, "remedy": "Report it with the server's log", "code": "error"})
+            reporter.end(
+                JobState.FAILED, problem={"title": title, "remedy": "Report it with the server's log", "code": "error"}
+            )
             raise
         return reporter.status
 
@@ -95,11 +106,11 @@ class _Cases:
 class _Run:
     """The parts of one run, in order."""
 
-    def __init__(self, job: Job, folder: Path, reporter: Reporter, stop: Stop) -> None:
+    def __init__(self, job: RetrainJob, folder: Path, reporter: Reporter, stop: Stop) -> None:
         self.job, self.folder, self.reporter, self.stop = job, folder, reporter, stop
         self.registry = Registry(self._place(job.registry), self._place(job.shipped) if job.shipped else None)
 
-    def verdict(self) -> Verdict:
+    def verdict(self) -> GateVerdict:
         with _disk(self.folder):
             parent = self._parent()
             cases = self._cases()
@@ -113,7 +124,7 @@ class _Run:
         if self.stop():
             raise StoppedError
 
-    def _parent(self) -> Version:
+    def _parent(self) -> ModelVersion:
         """The version this job starts from: the one served when it began, also if it goes on after a crash."""
         plan = self.folder / "plan.json"
         if plan.exists():
@@ -173,7 +184,7 @@ class _Run:
             write_example(prepare(source.name, source.patient, self._place(source.study), label, source.series), path)
         return path
 
-    def _train(self, parent: Version, cases: _Cases) -> Path:
+    def _train(self, parent: ModelVersion, cases: _Cases) -> Path:
         """Train from the parent's weights; returns the candidate's model folder."""
         started = weights.load(parent.folder)
         patients = self._mixture(cases)
@@ -190,7 +201,7 @@ class _Run:
             stop=self.stop,
         )
         candidate = self.folder / "candidate"
-        facts = json.loads((parent.folder / "configs" / "metadata.json").read_text())
+        facts = weights.read_metadata(parent.folder)
         weights.save(network, candidate, {**facts, "version": f"{parent.version}-candidate"})
         return candidate
 
@@ -208,7 +219,7 @@ class _Run:
             self.reporter.note(NO_REPLAY)
         return mixture(new, [*whole, *single], self.job.replay_share)
 
-    def _judge(self, candidate: Path, cases: _Cases) -> Verdict:
+    def _judge(self, candidate: Path, cases: _Cases) -> GateVerdict:
         """Measure both models on the held-out cases and let the gate decide."""
         checksum = weights.load(candidate).checksum
         after = self._measured(candidate, checksum, cases.heldout)
@@ -219,7 +230,7 @@ class _Run:
             before = self._measured(served.folder, served.checksum, cases.heldout)
             refusal = self.job.gate.refusal(before, after)
             reason = refusal or "Published: not worse on held-out patients than the model before"
-            verdict = Verdict(before, after, refusal is None, reason, None, served.version, len(cases.heldout))
+            verdict = GateVerdict(before, after, refusal is None, reason, None, served.version, len(cases.heldout))
             if refusal is not None:
                 return verdict
             self._check()
@@ -247,13 +258,13 @@ class _Run:
         return found
 
 
-def polite(job: Job) -> None:
+def polite(job: RetrainJob) -> None:
     """Make this process step back for others, as the job says."""
     os.nice(job.nice)
     torch.set_num_threads(max(1, job.threads))
 
 
-def facts_of(status: Status) -> dict[str, Any]:
+def facts_of(status: RetrainStatus) -> dict[str, Any]:
     """One line for a log."""
     published = status.verdict.published if status.verdict else None
     return {"state": status.state, "stage": status.stage, "step": status.step, "published": published}

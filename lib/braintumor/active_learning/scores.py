@@ -17,12 +17,12 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage
 
-from braintumor.domain import Case, Grid, Region, Segmentation, bounding_box, channels_of, region_mask
+from braintumor.domain import Case, Grid, Region, Segmentation, bounding_box, channels_of, dice, region_mask
 from braintumor.segment import AnyEngine, Engine, Probabilities, VolumeEngine, decide, probabilities
 from braintumor.segment.engines.protocol import Batch
 from braintumor.segment.engines.pytorch import TorchEngine
 from braintumor.segment.postprocess import entropy
-from braintumor.segment.predict import VIEWS, predict, seen, single_slices, unseen
+from braintumor.segment.predict import VIEWS, apply_view, invert_view, predict, single_slices
 from braintumor.segment.weights import Model
 
 AROUND_MM = 5.0
@@ -45,7 +45,7 @@ METHODS = ("entropy", "tta", "dropout", "feature")
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
+class CaseScores:
     """What is known of one case; None where it was not computed, or cannot be.
 
     Attributes
@@ -76,7 +76,7 @@ class Scores:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Scores:
+    def from_dict(cls, values: Mapping[str, Any]) -> CaseScores:
         """The inverse of `as_dict`."""
         return cls(**{**values, "feature": tuple(values.get("feature", ()))})
 
@@ -90,7 +90,7 @@ def score(
     seed: int = 0,
     found: Probabilities | None = None,
     check: Callable[[], None] = lambda: None,
-) -> Scores:
+) -> CaseScores:
     """Scores of a case by some of `METHODS`; a peer's model, whose inside is not ours to change, gets its entropy only.
 
     Parameters
@@ -110,7 +110,7 @@ def score(
         raise ValueError(f"unknown scores {sorted(unknown)}; known are {METHODS}")
     found = found if found is not None else probabilities(case, engine)
     mask = decide(case, found, engine).mask
-    scores = Scores(model=f"{engine.model.version} {engine.model.checksum}")
+    scores = CaseScores(model=f"{engine.model.version} {engine.model.checksum}")
     if label is not None:
         scores = replace(scores, disagreement=disagreement(mask, label.mask))
     zone = around(mask, case.brain, entropy_of(found, case), case.grid)
@@ -139,12 +139,8 @@ def disagreement(predicted: npt.NDArray[np.uint8], label: npt.NDArray[np.uint8])
     predicted, label
         (i, j, k) with `braintumor.domain.regions.Label.value`, on one grid.
     """
-    values = []
-    for region in Region:
-        a, b = region_mask(predicted, region), region_mask(label, region)
-        total = int(np.count_nonzero(a)) + int(np.count_nonzero(b))
-        if total:
-            values.append(2.0 * int(np.count_nonzero(a & b)) / total)
+    pairs = [(region_mask(predicted, region), region_mask(label, region)) for region in Region]
+    values = [dice(a, b) for a, b in pairs if a.any() or b.any()]
     return 1.0 - float(np.mean(values)) if values else 0.0
 
 
@@ -260,9 +256,9 @@ class _Viewed:
         self.name, self.model = engine.name, engine.model
 
     def probabilities(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        turned = (seen(batch, self.view) for batch in batches)
+        turned = (apply_view(batch, self.view) for batch in batches)
         for found in self.engine.probabilities(turned):
-            yield unseen(found, self.view)
+            yield invert_view(found, self.view)
 
 
 def _passes(case: Case, engines: Iterable[Engine], check: Callable[[], None]) -> Iterator[Probabilities]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.active_learning.scores import Scores
+from braintumor.active_learning.scores import CaseScores
 
-Key = Callable[[Scores], float | None]
+Key = Callable[[CaseScores], float | None]
 
 _BY_SCORE: dict[str, tuple[Key, str]] = {
     "entropy": (lambda s: s.entropy, "the model is unsure of the tumour and its edge (entropy {value:.3f})"),
@@ -24,7 +24,7 @@ STRATEGIES = (*_BY_SCORE, "diverse", "random")
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class CaseCandidate:
     """A case that may be asked for.
 
     Attributes
@@ -36,11 +36,11 @@ class Candidate:
     """
 
     key: str
-    scores: Scores | None = None
+    scores: CaseScores | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class CaseChoice:
     """A case that is asked for.
 
     Attributes
@@ -57,12 +57,12 @@ class Choice:
 
 
 def order(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[CaseCandidate],
     strategy: str,
     count: int | None = None,
     seed: int = 0,
-    labelled: Sequence[Scores] = (),
-) -> tuple[Choice, ...]:
+    labelled: Sequence[CaseScores] = (),
+) -> tuple[CaseChoice, ...]:
     """The next cases to label, most wanted first; the same for the same arguments, whatever the order of candidates.
 
     Cases without the score that the strategy needs come last, in random order, so that none is never asked for.
@@ -90,7 +90,7 @@ def order(
     unique = sorted({c.key: c for c in reversed(candidates)}.values(), key=lambda c: c.key)
     shuffled = [unique[n] for n in np.random.default_rng(seed).permutation(len(unique))]
     if strategy == "random":
-        chosen = [Choice(c.key, None, "chosen at random") for c in shuffled]
+        chosen = [CaseChoice(c.key, None, "chosen at random") for c in shuffled]
     elif strategy == "diverse":
         chosen = _diverse(shuffled, labelled, len(shuffled) if count is None else count)
     else:
@@ -98,17 +98,17 @@ def order(
     return tuple(chosen[:count])
 
 
-def _by_score(shuffled: Sequence[Candidate], key: Key, words: str) -> list[Choice]:
+def _by_score(shuffled: Sequence[CaseCandidate], key: Key, words: str) -> list[CaseChoice]:
     known = [(value, c) for c in shuffled if c.scores is not None and (value := key(c.scores)) is not None]
-    chosen = [Choice(c.key, v, words.format(value=v)) for v, c in sorted(known, key=lambda pair: -pair[0])]
+    chosen = [CaseChoice(c.key, v, words.format(value=v)) for v, c in sorted(known, key=lambda pair: -pair[0])]
     return chosen + _unscored(shuffled, {choice.key for choice in chosen})
 
 
-def _unscored(shuffled: Sequence[Candidate], chosen: set[str]) -> list[Choice]:
-    return [Choice(c.key, None, "not scored yet") for c in shuffled if c.key not in chosen]
+def _unscored(shuffled: Sequence[CaseCandidate], chosen: set[str]) -> list[CaseChoice]:
+    return [CaseChoice(c.key, None, "not scored yet") for c in shuffled if c.key not in chosen]
 
 
-def _diverse(shuffled: Sequence[Candidate], labelled: Sequence[Scores], count: int) -> list[Choice]:
+def _diverse(shuffled: Sequence[CaseCandidate], labelled: Sequence[CaseScores], count: int) -> list[CaseChoice]:
     """Greedy k-centre (Sener & Savarese 2018), each distance weighted with the case's rank of uncertainty.
 
     The next case is the one with the largest (distance to the nearest labelled or chosen case) x (1 + rank), the rank of
@@ -124,14 +124,14 @@ def _diverse(shuffled: Sequence[Candidate], labelled: Sequence[Scores], count: i
     distance = np.full(len(usable), np.inf)
     for centre in centres:
         distance = np.minimum(distance, np.linalg.norm(features - centre, axis=1))
-    chosen: list[Choice] = []
+    chosen: list[CaseChoice] = []
     free = np.ones(len(usable), bool)
     while free.any() and len(chosen) < count:
         value = weight if np.isinf(distance).any() else distance * weight
         best = int(np.argmax(np.where(free, value, -1.0)))
         far = None if np.isinf(distance[best]) else round(float(distance[best]), 4)
         reason = "the most uncertain of all" if far is None else f"unlike what is labelled (distance {far:.3f}), and uncertain"
-        chosen.append(Choice(usable[best].key, None if far is None else round(float(value[best]), 4), reason))
+        chosen.append(CaseChoice(usable[best].key, None if far is None else round(float(value[best]), 4), reason))
         free[best] = False
         distance = np.minimum(distance, np.linalg.norm(features - features[best], axis=1))
     return chosen + _unscored(shuffled, {c.key for c in usable})

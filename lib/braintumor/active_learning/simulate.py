@@ -14,8 +14,8 @@ import torch
 from braintumor.active_learning.examples import Example, read_example, read_identity, write_example
 from braintumor.active_learning.gate import Row, mean, measure_all
 from braintumor.active_learning.mixture import mixture, on_disk
-from braintumor.active_learning.scores import Scores, score
-from braintumor.active_learning.select import STRATEGIES, Candidate, order
+from braintumor.active_learning.scores import CaseScores, score
+from braintumor.active_learning.select import STRATEGIES, CaseCandidate, order
 from braintumor.domain import Region, write_json
 from braintumor.segment import load_engine, weights
 from braintumor.segment.network import NetworkConfig
@@ -35,7 +35,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SimulationPlan:
     """One simulation.
 
     Attributes
@@ -93,7 +93,7 @@ class Point:
 
 
 def simulate(
-    pool: Sequence[Path], heldout: Sequence[Path], folder: Path, plan: Plan, say: Say = lambda text: None
+    pool: Sequence[Path], heldout: Sequence[Path], folder: Path, plan: SimulationPlan, say: Say = lambda text: None
 ) -> Iterator[Point]:
     """Yield a point per strategy, seed and round; what a killed simulation finished is not done again.
 
@@ -136,7 +136,7 @@ def _as(point: Point, strategy: str) -> Point:
     return Point(strategy, point.seed, point.round, point.labels, point.added, point.dice)
 
 
-def _same_plan(folder: Path, plan: Plan, pool: list[str], heldout: list[str]) -> None:
+def _same_plan(folder: Path, plan: SimulationPlan, pool: list[str], heldout: list[str]) -> None:
     """Strategies, seeds and rounds may be added to a folder; all else must be as it was."""
     path = folder / "plan.json"
     own = {k: v for k, v in asdict(plan).items() if k not in ("strategies", "seeds", "rounds")}
@@ -152,13 +152,13 @@ class _Work:
     files: dict[str, Path]
     heldout: Sequence[Path]
     folder: Path
-    plan: Plan
+    plan: SimulationPlan
     say: Say
 
     def start(self, seed: int) -> Point:
         """The cases everybody starts with, drawn by seed, and the network trained on them."""
         target = self.folder / f"seed-{seed}" / "start"
-        names = [c.key for c in order([Candidate(name) for name in self.files], "random", self.plan.start, seed)]
+        names = [c.key for c in order([CaseCandidate(name) for name in self.files], "random", self.plan.start, seed)]
         return self._learned("start", seed, 0, [], names, None, target)
 
     def round(self, strategy: str, seed: int, number: int, labelled: list[str], model: Path, target: Path) -> Point:
@@ -178,13 +178,13 @@ class _Work:
         if strategy == "random":
             wanted = []
         engine = load_engine("torch", model / "model")
-        scores: dict[str, Scores] = {}
+        scores: dict[str, CaseScores] = {}
         for name in wanted:
             self.say(f"{strategy}: scoring {name}")
             item = read_example(self.files[name])
             label = item.label if strategy == "disagreement" else None
             scores[name] = score(item.case, engine, NEEDS[strategy], label=label)
-        candidates = [Candidate(name, scores.get(name)) for name in free]
+        candidates = [CaseCandidate(name, scores.get(name)) for name in free]
         near = [scores[name] for name in labelled if name in scores]
         return [choice.key for choice in order(candidates, strategy, self.plan.batch, seed, near)]
 

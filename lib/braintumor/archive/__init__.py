@@ -2,14 +2,14 @@
 
 from braintumor.archive.entries import LabelVersion, SeriesEntry, StudyEntry, is_uid, newest_human
 from braintumor.archive.folder import FolderClient
-from braintumor.archive.remote import Limits, Pacs
+from braintumor.archive.remote import Pacs, PacsTimeouts
 from braintumor.archive.studystore import StudyStore, open_store
 
 __all__ = [
     "FolderClient",
     "LabelVersion",
-    "Limits",
     "Pacs",
+    "PacsTimeouts",
     "SeriesEntry",
     "StudyEntry",
     "StudyStore",

@@ -7,9 +7,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal
 
-from braintumor.domain import UnknownStudyError
+from braintumor.domain import AuthorKind, UnknownStudyError
 
 IMAGE_MODALITY = "MR"
 LABEL_MODALITY = "SEG"
@@ -88,7 +87,7 @@ class LabelVersion:
     series_uid: str
     study_uid: str
     referenced_series_uid: str
-    kind: Literal["human", "model"]
+    kind: AuthorKind
     author: str
     version: str
     created: datetime | None
@@ -96,7 +95,7 @@ class LabelVersion:
 
 def newest_human(versions: Iterable[LabelVersion]) -> LabelVersion | None:
     """The label of a study: the newest version a person made; None if there is none."""
-    return next((version for version in newest_first(versions) if version.kind == "human"), None)
+    return next((version for version in newest_first(versions) if version.kind is AuthorKind.HUMAN), None)
 
 
 def newest_first(versions: Iterable[LabelVersion]) -> tuple[LabelVersion, ...]:

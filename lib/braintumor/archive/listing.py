@@ -19,7 +19,7 @@ from braintumor.archive.entries import (
     fingerprint,
     is_uid,
 )
-from braintumor.domain import LABELS
+from braintumor.domain import LABELS, AuthorKind
 
 PAGE = 500
 """Answers asked for at a time; many archives give no more than some hundreds at once."""
@@ -136,7 +136,7 @@ def label_version(header: Answer) -> LabelVersion:
         series_uid=text(header, "SeriesInstanceUID"),
         study_uid=text(header, "StudyInstanceUID"),
         referenced_series_uid=text(source, "SeriesInstanceUID"),
-        kind="model" if model else "human",
+        kind=AuthorKind.MODEL if model else AuthorKind.HUMAN,
         author=text(first, "SegmentAlgorithmName") if model else text(header, "ContentCreatorName").rstrip("^"),
         version=text(algorithm, "AlgorithmVersion"),
         created=_created(header),

@@ -36,7 +36,7 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PacsTimeouts:
     """How long to wait for a PACS, in seconds: until it answers the call, and between two pieces of an answer."""
 
     connect_s: float = 5.0
@@ -46,7 +46,7 @@ class Limits:
 class Pacs:
     """One DICOMweb service. A client per thread: `requests` does not promise that sessions may be shared."""
 
-    def __init__(self, url: str, credentials: Credentials, limits: Limits) -> None:
+    def __init__(self, url: str, credentials: Credentials, limits: PacsTimeouts) -> None:
         self.url, own = _address(url)
         self.credentials = credentials if own is None else own
         self.limits = limits

@@ -28,7 +28,7 @@ from braintumor.archive.entries import (
 )
 from braintumor.archive.folder import FolderClient
 from braintumor.archive.listing import Client, find_labels, find_series, find_studies, find_study, study_entry, text, value
-from braintumor.archive.remote import Credentials, Limits, Pacs, explained
+from braintumor.archive.remote import Credentials, Pacs, PacsTimeouts, explained
 from braintumor.domain import ArchiveError, InputNotFoundError, UnknownStudyError
 
 LISTED_S = 3.0
@@ -46,7 +46,7 @@ def open_store(
     token: str = "",
     cache: Path | None = None,
     cache_bytes: int = CACHE_BYTES,
-    limits: Limits | None = None,
+    limits: PacsTimeouts | None = None,
 ) -> StudyStore:
     """Open a folder of DICOM files or a DICOMweb PACS.
 
@@ -68,7 +68,7 @@ def open_store(
     """
     place = FolderCache(cache or default_cache() / "studies", cache_bytes)
     if str(location).startswith(("http://", "https://")):
-        return StudyStore(Pacs(str(location), Credentials(user, password, token), limits or Limits()), place)
+        return StudyStore(Pacs(str(location), Credentials(user, password, token), limits or PacsTimeouts()), place)
     return StudyStore(FolderClient(Path(location).expanduser()), place)
 
 

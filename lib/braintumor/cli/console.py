@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from braintumor.domain import BrainTumorError
 
 if TYPE_CHECKING:
-    from braintumor.pipeline import Progress as Report
+    from braintumor.domain import Progress as Report
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)

@@ -14,8 +14,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from braintumor.cli import console
 from braintumor.deidentify import (
     DeidentificationError,
-    Options,
-    Report,
+    DeidentificationReport,
+    DeidentifyOptions,
     Vault,
     check_apart,
     create_key,
@@ -67,7 +67,7 @@ def export(
     """
     check_apart(output, key, vault)
     secret = load_key(key)
-    options = Options(characteristics, device, deface, margin)
+    options = DeidentifyOptions(characteristics, device, deface, margin)
     kept = None if vault is None else Vault(vault, _passphrase(new=not vault.exists()))
     columns = (TextColumn("{task.description:<24}"), BarColumn(bar_width=28), TimeElapsedColumn())
     with Progress(*columns, console=console.err, disable=not console.err.is_terminal) as bars:
@@ -117,7 +117,7 @@ def reveal(
         typer.echo(f"{label.replace('_', ' '):<16} {value}")
 
 
-def show(report: Report) -> None:
+def show(report: DeidentificationReport) -> None:
     """Print what was exported, what happened to faces and text, and what stayed."""
     where = "would be written (dry run)" if report.folder is None else f"in [bold]{report.folder}[/]"
     kinds = ", ".join(f"{count} {kind}" for kind, count in report.written.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from braintumor.cli import console
-from braintumor.domain import REGION_NAMES, Region, Sequence
+from braintumor.domain import REGION_NAMES, CaseProgress, EmptyPolicy, MRSequence, Region
 from braintumor.segment import ENGINES
 
 if TYPE_CHECKING:
@@ -75,7 +75,6 @@ def evaluate(
     """
     _check(paths, empty, model, bool(sequences) or tta or engine != "auto")
     shown = _sequences(sequences)
-    from braintumor.evaluate.metrics import EmptyPolicy
     from braintumor.evaluate.run import EvaluateOptions, of_model, of_predictions
 
     options = EvaluateOptions(EmptyPolicy(empty), allow_missing, groups, engine, tta, shown)
@@ -134,24 +133,23 @@ def _check(paths: list[Path], empty: str, model: Path | None, network_options: b
     if len(paths) == 2 and (model is not None or network_options):
         raise typer.BadParameter("with --model, --engine, --tta or --sequences give only TRUTH",
                                  param_hint="PREDICTIONS")  # fmt: skip
-    from braintumor.evaluate.metrics import EmptyPolicy
 
     if empty not in list(EmptyPolicy):
         raise typer.BadParameter(f"choose one of {', '.join(EmptyPolicy)}", param_hint="--empty")
 
 
-def _sequences(names: str) -> tuple[Sequence, ...]:
-    known = {sequence.title.lower(): sequence for sequence in Sequence}
+def _sequences(names: str) -> tuple[MRSequence, ...]:
+    known = {sequence.title.lower(): sequence for sequence in MRSequence}
     wanted = [name.strip().lower() for name in names.split(",") if name.strip()]
     strange = [name for name in wanted if name not in known]
     if strange:
-        choices = ", ".join(sequence.title for sequence in Sequence)
+        choices = ", ".join(sequence.title for sequence in MRSequence)
         raise typer.BadParameter(f"'{strange[0]}' is none of {choices}", param_hint="--sequences")
     return tuple(known[name] for name in wanted)
 
 
 @contextmanager
-def _cases() -> Iterator[Callable[[str, int, int], None]]:
+def _cases() -> Iterator[CaseProgress]:
     """A progress bar with the case's name on a terminal, one line per case elsewhere."""
     if not console.err.is_terminal:
         yield lambda name, done, total: console.err.print(f"{done + 1}/{total} {name}", soft_wrap=True)

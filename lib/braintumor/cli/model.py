@@ -13,7 +13,7 @@ from braintumor.segment import ENGINES
 
 if TYPE_CHECKING:
     from braintumor.evaluate.temperature import Calibrated
-    from braintumor.segment.describe import Part
+    from braintumor.segment.describe import NetworkPart
     from braintumor.segment.weights import Model
 
 app = typer.Typer(
@@ -88,7 +88,7 @@ def _show_calibration(found: Calibrated) -> None:
         console.out.print(f"[yellow]{note}[/]", soft_wrap=True)
 
 
-def _show(model: Model, size: tuple[int, int], parts: tuple[Part, ...]) -> None:
+def _show(model: Model, size: tuple[int, int], parts: tuple[NetworkPart, ...]) -> None:
     """Print identity, settings and one line per part."""
     settings = "  ".join(f"{key} {value}" for key, value in model.network.config.as_dict().items())
     _say(f"[bold]{model.name}[/] {model.version}")

@@ -17,7 +17,7 @@ from braintumor.domain import InputNotFoundError, NotInstalledError, SettingsErr
 if TYPE_CHECKING:
     from braintumor.node.ledger import Ledger
     from braintumor.node.settings import NodeSettings
-    from braintumor.node.states import Study
+    from braintumor.node.states import StudyRecord
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -147,12 +147,12 @@ def _ledger(path: Path | None) -> Ledger:
     return Ledger(Database(found.database_url))
 
 
-def _facts(study: Study) -> dict[str, Any]:
+def _facts(study: StudyRecord) -> dict[str, Any]:
     names = ("pseudonym", "state", "generation", "instances", "attempts", "reason", "detail", "first_received", "changed")
     return {name: getattr(study, name) for name in names}
 
 
-def _table(studies: list[Study]) -> Table:
+def _table(studies: list[StudyRecord]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("Study", "State", "Images", "Since (UTC)", "Reason"):
         table.add_column(heading, justify="right" if heading == "Images" else "left")

@@ -46,9 +46,9 @@ def show(
     """
     report = _folder(results).latest()
     if as_json:
-        from braintumor.report import dump
+        from braintumor.report import dump_report
 
-        typer.echo(dump(report).decode())
+        typer.echo(dump_report(report).decode())
         return
     console.out.print(_status(report))
     for code in [language] if language else report.texts:

@@ -11,9 +11,9 @@ from rich.table import Table
 
 from braintumor import pipeline
 from braintumor.cli import console
-from braintumor.domain import ABHA, REGION_NAMES, Identifier, Region, Results, Sequence, errors
+from braintumor.domain import REGION_NAMES, Identifier, MRSequence, Region, Results, abha_identifier, errors
 from braintumor.export import WriteOptions
-from braintumor.preprocess import BIAS_CHOICES, PrepareOptions
+from braintumor.preprocess import Bias, PrepareOptions
 from braintumor.report import LANGUAGES
 from braintumor.report.language import languages
 from braintumor.segment import ENGINES, SegmentOptions
@@ -33,9 +33,9 @@ Named = Annotated[
 ]
 
 
-def overrides(t1: str | None, t1ce: str | None, t2: str | None, flair: str | None) -> dict[Sequence, str]:
+def overrides(t1: str | None, t1ce: str | None, t2: str | None, flair: str | None) -> dict[MRSequence, str]:
     """The --t1 … --flair options as the reader wants them."""
-    named = {Sequence.T1: t1, Sequence.T1CE: t1ce, Sequence.T2: t2, Sequence.FLAIR: flair}
+    named = {MRSequence.T1: t1, MRSequence.T1CE: t1ce, MRSequence.T2: t2, MRSequence.FLAIR: flair}
     return {sequence: uid for sequence, uid in named.items() if uid}
 
 
@@ -98,13 +98,13 @@ def run(
 
     [dim]braintumor run study/ -o results/ --preview[/]
     """
-    if bias not in BIAS_CHOICES:
-        raise typer.BadParameter(f"choose one of {', '.join(BIAS_CHOICES)}", param_hint="--bias")
+    if bias not in list(Bias):
+        raise typer.BadParameter(f"choose one of {', '.join(Bias)}", param_hint="--bias")
     options = pipeline.RunOptions(
         overrides=overrides(t1, t1ce, t2, flair),
         engine=engine,
         model=model,
-        prepare=PrepareOptions(bias=bias, histogram=histogram),
+        prepare=PrepareOptions(bias=Bias(bias), histogram=histogram),
         segment=SegmentOptions(tta=tta),
         write=WriteOptions(preview=preview, languages=_languages(language), identifiers=_abha(abha)),
         priors=tuple(prior or ()),
@@ -130,13 +130,10 @@ def _languages(words: str) -> tuple[str, ...]:
 
 
 def _abha(number: str) -> tuple[Identifier, ...]:
-    """ABHA: 14 digits, usually written 12-3456-7890-1234 (National Health Authority, India)."""
-    digits = number.replace("-", "").replace(" ", "")
-    if not number:
-        return ()
-    if len(digits) != 14 or not digits.isdigit():
-        raise typer.BadParameter("an ABHA number has 14 digits", param_hint="--abha")
-    return (Identifier(ABHA, f"{digits[:2]}-{digits[2:6]}-{digits[6:10]}-{digits[10:]}"),)
+    try:
+        return (abha_identifier(number),) if number else ()
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--abha") from None
 
 
 def show(results: Results) -> None:

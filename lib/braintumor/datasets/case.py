@@ -19,16 +19,18 @@ from braintumor.datasets.meaning import Meaning
 from braintumor.domain import (
     LPS_FROM_RAS,
     Author,
+    AuthorKind,
     CorruptFileError,
     Evidence,
     Flag,
     Grid,
+    MRSequence,
     Patient,
     Region,
     Segmentation,
-    Sequence,
     Series,
     Study,
+    StudyKind,
 )
 from braintumor.study import MINIMUM, nifti
 from braintumor.study.reader import missing_flags, refuse_missing
@@ -55,7 +57,7 @@ class LabelledCase:
     name
         What the data set calls this visit; unique in it.
     volumes
-        In `Sequence` order; only those present.
+        In `MRSequence` order; only those present.
     truth
         The mask's file.
     meaning
@@ -64,13 +66,13 @@ class LabelledCase:
 
     patient: str
     name: str
-    volumes: Mapping[Sequence, Volume]
+    volumes: Mapping[MRSequence, Volume]
     truth: Path
     meaning: Meaning
 
     def __post_init__(self) -> None:
         refuse_missing(self.volumes, MINIMUM)
-        ordered = {sequence: self.volumes[sequence] for sequence in Sequence if sequence in self.volumes}
+        ordered = {sequence: self.volumes[sequence] for sequence in MRSequence if sequence in self.volumes}
         object.__setattr__(self, "volumes", MappingProxyType(ordered))
 
     @property
@@ -99,16 +101,16 @@ def read(case: LabelledCase) -> tuple[Study, Segmentation]:
     Raises
     ------
     CorruptFileError, GeometryError, UnusableImageError
-        As `braintumor.study.read`; also if the mask cannot be read or holds values without a meaning.
+        As `braintumor.study.read_study`; also if the mask cannot be read or holds values without a meaning.
     """
-    series: dict[Sequence, Series] = {}
+    series: dict[MRSequence, Series] = {}
     flags: list[Flag] = []
     with _three_dimensional(case) as files:
         for sequence, path in files.items():
             evidence = Evidence(sequence, 1.0, (f"the data set's layout, {case.volumes[sequence].path.name}",))
             series[sequence], found = nifti.load(path, evidence)
             flags += found
-    study = Study(case.name, "nifti", Patient(), None, series, {}, (*flags, *missing_flags(series)))
+    study = Study(case.name, StudyKind.NIFTI, Patient(), None, series, {}, (*flags, *missing_flags(series)))
     return study, read_mask(case.truth, study.reference.image.grid, case.meaning)
 
 
@@ -137,11 +139,11 @@ def read_mask(path: Path, drawn_on: Grid, meaning: Meaning) -> Segmentation:
             "The mask cannot be read as NIfTI", remedy="Copy the file again from its source", path=path
         ) from error
     grid = drawn_on if shape == drawn_on.shape else Grid((i, j, k), affine)
-    return Segmentation(meaning.apply(voxels, path), grid, Author("human", "expert"))
+    return Segmentation(meaning.apply(voxels, path), grid, Author(AuthorKind.HUMAN, "expert"))
 
 
 @contextmanager
-def _three_dimensional(case: LabelledCase) -> Iterator[dict[Sequence, Path]]:
+def _three_dimensional(case: LabelledCase) -> Iterator[dict[MRSequence, Path]]:
     """One file per sequence; volumes of a four-dimensional file are written out for the time of reading."""
     files = {sequence: volume.path for sequence, volume in case.volumes.items() if volume.index is None}
     packed = {sequence: volume for sequence, volume in case.volumes.items() if volume.index is not None}

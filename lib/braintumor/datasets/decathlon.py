@@ -8,7 +8,7 @@ from pathlib import Path
 
 from braintumor.datasets.case import LabelledCase, Volume, patient_of
 from braintumor.datasets.description import Description, describe
-from braintumor.domain import InputNotFoundError, Sequence
+from braintumor.domain import InputNotFoundError, MRSequence
 from braintumor.study.nifti import is_nifti, stem
 
 IMAGES, LABELS = "imagesTr", "labelsTr"
@@ -61,8 +61,8 @@ def _by_case(folder: Path) -> dict[str, dict[int | None, Path]]:
 
 
 def _volumes(
-    files: Mapping[int | None, Path], sequences: Mapping[Sequence, int], name: str, description: Description
-) -> dict[Sequence, Volume]:
+    files: Mapping[int | None, Path], sequences: Mapping[MRSequence, int], name: str, description: Description
+) -> dict[MRSequence, Volume]:
     packed = files.get(None)
     if packed is not None:
         return {sequence: Volume(packed, number) for sequence, number in sequences.items()}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from braintumor.datasets.meaning import Meaning, from_names
-from braintumor.domain import InputNotFoundError, MissingSequenceError, Sequence
+from braintumor.domain import InputNotFoundError, MissingSequenceError, MRSequence
 from braintumor.study.nifti import find_case
 
 FILE = "dataset.json"
@@ -31,7 +31,7 @@ class Description:
     channels: Mapping[int, str]
     labels: Mapping[str, Any]
 
-    def sequences(self) -> dict[Sequence, int]:
+    def sequences(self) -> dict[MRSequence, int]:
         """Which channel is which sequence.
 
         Raises
@@ -39,7 +39,7 @@ class Description:
         MissingSequenceError
             If channels are not named, by a name that is not known, or two alike.
         """
-        found: dict[Sequence, int] = {}
+        found: dict[MRSequence, int] = {}
         for number, name in self.channels.items():
             sequence = _sequence(name)
             if sequence is None or sequence in found:
@@ -84,7 +84,7 @@ def describe(folder: Path) -> Description | None:
         ) from error
 
 
-def _sequence(name: str) -> Sequence | None:
+def _sequence(name: str) -> MRSequence | None:
     """By the same table as file names: a channel called T1gd is what a file called case_T1gd.nii.gz would be."""
     token = "".join(c for c in name if c.isalnum())
     return next(iter(find_case([Path(f"case_{token}.nii.gz")], {}, _ignore).files), None)

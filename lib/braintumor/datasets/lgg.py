@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.domain import OEDEMA, CorruptFileError, Sequence
+from braintumor.domain import OEDEMA, CorruptFileError, MRSequence
 from braintumor.preprocess.brain import find_brain
 from braintumor.preprocess.intensity import zscore
 
-STORED = (Sequence.T1, Sequence.T1CE, Sequence.FLAIR)
+STORED = (MRSequence.T1, MRSequence.T1CE, MRSequence.FLAIR)
 """Channels of the set, in its order; T2 was not published with it."""
 
 _SLICE_MM = 5
@@ -33,7 +33,7 @@ class LabelledSlices:
     Attributes
     ----------
     images
-        float32 (n, 4, 256, 256) in `Sequence` order, z-scored over the brain of all slices, 0 outside it; T2 is all 0.
+        float32 (n, 4, 256, 256) in `MRSequence` order, z-scored over the brain of all slices, 0 outside it; T2 is all 0.
     mask
         uint8 (n, 256, 256), 0 and `OEDEMA.value`, which stands for an undivided whole tumour.
     brain
@@ -63,9 +63,9 @@ def read_slices(paths: Iterable[Path]) -> Iterator[LabelledSlices]:
         if not good.any():
             continue
         images, tumour, brain = images[good], tumour[good], brain[good]
-        scored = np.zeros((len(images), len(Sequence), *brain.shape[1:]), np.float32)
+        scored = np.zeros((len(images), len(MRSequence), *brain.shape[1:]), np.float32)
         for channel, sequence in enumerate(STORED):
-            scored[:, list(Sequence).index(sequence)] = zscore(images[:, channel], brain)
+            scored[:, list(MRSequence).index(sequence)] = zscore(images[:, channel], brain)
         yield LabelledSlices(path.stem, scored, np.where(tumour & brain, np.uint8(OEDEMA.value), np.uint8(0)), brain)
 
 
@@ -92,7 +92,7 @@ def _brain(t1: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """
     order = np.clip(np.arange(-_PADDING, len(t1) + _PADDING), 0, len(t1) - 1)
     volume = np.repeat(t1[order], _SLICE_MM, axis=0).transpose(2, 1, 0).astype(np.float32)
-    mask, _, _ = find_brain({Sequence.T1: volume}, voxel_ml=0.001)
+    mask, _, _ = find_brain({MRSequence.T1: volume}, voxel_ml=0.001)
     middle = mask[:, :, _SLICE_MM // 2 :: _SLICE_MM].transpose(2, 1, 0)
     return np.ascontiguousarray(middle[_PADDING : _PADDING + len(t1)])
 

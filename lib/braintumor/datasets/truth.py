@@ -1,14 +1,12 @@
-"""Expert masks from NIfTI, and how well a mask agrees with one."""
+"""Expert masks from NIfTI."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from braintumor.datasets import read_mask
 from braintumor.datasets.meaning import ANY_EDITION
-from braintumor.domain import Grid, InputNotFoundError, Region, Segmentation
+from braintumor.domain import Grid, InputNotFoundError, Segmentation
 
 NAMES = ("*_seg.nii.gz", "*-seg.nii.gz", "*_seg.nii", "*-seg.nii")
 """How expert masks are named in BraTS 2015-2024."""
@@ -35,14 +33,3 @@ def find_truth(folder: Path) -> Path:
 def read_truth(path: Path, drawn_on: Grid) -> Segmentation:
     """A mask with the values of any edition of BraTS; see `braintumor.datasets.read_mask` for grids and errors."""
     return read_mask(path, drawn_on, ANY_EDITION)
-
-
-def dice(predicted: Segmentation, truth: Segmentation, region: Region) -> float | None:
-    """Dice coefficient 2|A and B| / (|A| + |B|) (paper, equation 5); None where the expert saw none of the region.
-
-    Both masks must be on the same grid.
-    """
-    a, b = predicted.region(region), truth.region(region)
-    if not b.any():
-        return None
-    return float(2.0 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b)))

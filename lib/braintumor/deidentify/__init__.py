@@ -2,10 +2,10 @@
 
 from braintumor.deidentify.burnt import find_text
 from braintumor.deidentify.exporting import check_apart, deidentify
-from braintumor.deidentify.face import Region, find_region
+from braintumor.deidentify.face import FaceRegion, find_region
 from braintumor.deidentify.keys import Key, create_key, load_key
-from braintumor.deidentify.profile import Options
-from braintumor.deidentify.report import REPORT, Proof, Report
+from braintumor.deidentify.profile import DeidentifyOptions
+from braintumor.deidentify.report import REPORT, DeidentificationReport, Proof
 from braintumor.deidentify.vault import Originals, Person, Vault
 from braintumor.deidentify.words import clean_words
 from braintumor.domain import DeidentificationError
@@ -13,13 +13,13 @@ from braintumor.domain import DeidentificationError
 __all__ = [
     "REPORT",
     "DeidentificationError",
+    "DeidentificationReport",
+    "DeidentifyOptions",
+    "FaceRegion",
     "Key",
-    "Options",
     "Originals",
     "Person",
     "Proof",
-    "Region",
-    "Report",
     "Vault",
     "check_apart",
     "clean_words",

@@ -33,7 +33,7 @@ _BORDER = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class BurntText:
     """What stands in a slice.
 
     Attributes
@@ -48,12 +48,12 @@ class Found:
     on_head: bool
 
 
-def find_text(values: npt.NDArray[Any]) -> Found:
+def find_text(values: npt.NDArray[Any]) -> BurntText:
     """Look for lines of text in one slice (rows, columns) of stored values."""
     image = np.asarray(values, np.float32)
     image = image - np.percentile(image, 1)
     if image.max() <= 0:
-        return Found((), on_head=False)
+        return BurntText((), on_head=False)
     head = _head(image)
     outside = np.where(head, 0, image)
     beside = _written(outside, float(outside.max()))
@@ -63,7 +63,7 @@ def find_text(values: npt.NDArray[Any]) -> Found:
     on_head = any(head[box[0] : box[2], box[1] : box[3]].any() for box in over)
     beside = (*beside, *(box for box in over if not head[box[0] : box[2], box[1] : box[3]].any()))
     # A line that ends near the head may go on over it, where the rest of the name would stay.
-    return Found(beside, on_head or any(_touches(box, head) for box in beside))
+    return BurntText(beside, on_head or any(_touches(box, head) for box in beside))
 
 
 def _written(image: npt.NDArray[np.float32], top: float) -> tuple[Box, ...]:

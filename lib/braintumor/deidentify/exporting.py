@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import RTStructureSetStorage, SegmentationStorage
 
-from braintumor.deidentify.face import Region, find_region
+from braintumor.deidentify.face import FaceRegion, find_region
 from braintumor.deidentify.header import Cleaner, identity_of
 from braintumor.deidentify.instance import (
     ExclusionError,
@@ -27,30 +27,27 @@ from braintumor.deidentify.instance import (
     refuse_segments_of_the_face,
 )
 from braintumor.deidentify.keys import Key
-from braintumor.deidentify.profile import Options
-from braintumor.deidentify.report import REPORT, Excluded, Proof, Report
+from braintumor.deidentify.profile import DeidentifyOptions
+from braintumor.deidentify.report import REPORT, DeidentificationReport, Excluded, Proof
 from braintumor.deidentify.vault import Originals, Person, Vault
 from braintumor.domain import (
     BrainTumorError,
     DeidentificationError,
     InputNotFoundError,
     Instance,
+    Progress,
     appearing,
     check_output,
+    silent,
     write_json,
 )
 from braintumor.study.choose import candidates_of
-from braintumor.study.index import DECODING_ERRORS, IMAGES, Header, index_files, text
+from braintumor.study.index import DECODING_ERRORS, MR_IMAGES, Header, index_files, text
 from braintumor.study.reader import quiet
 from braintumor.study.sources import gather
-from braintumor.study.stack import Plane, planes_of
+from braintumor.study.stack import SlicePlane, planes_of
 
-Progress = Callable[[str, float], None]
 _IDENTIFIERS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
-
-
-def _silent(step: str, share: float) -> None:
-    """Progress for callers that do not watch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +75,11 @@ def deidentify(
     out: Path,
     key: Key,
     vault: Vault | None = None,
-    options: Options | None = None,
+    options: DeidentifyOptions | None = None,
     *,
     dry_run: bool = False,
-    progress: Progress = _silent,
-) -> Report:
+    progress: Progress = silent,
+) -> DeidentificationReport:
     """De-identify DICOM objects of any number of patients and studies (PS3.15 Annex E).
 
     Parameters
@@ -105,7 +102,7 @@ def deidentify(
     InputNotFoundError, OutputError, CorruptFileError, UnsafeArchiveError
         From reading the source and writing `out`.
     """
-    options = options or Options()
+    options = options or DeidentifyOptions()
     check_output(out)
     check_apart(out, vault.path if vault else None)
     if vault is not None:
@@ -116,7 +113,7 @@ def deidentify(
         for place in sources:
             materials.append(gather(place))  # noqa: PERF401 - what was unpacked before a failure must be cleaned up
         with quiet():
-            report = Report(options)
+            report = DeidentificationReport(options)
             studies = _studies([path for material in materials for path in material.files], report, key, progress)
             with nullcontext() if dry_run else appearing(out) as folder:
                 export = _Export(key, options, report, folder, progress)
@@ -147,7 +144,7 @@ def check_apart(out: Path, *secrets: Path | None) -> None:
             )
 
 
-def _finish(report: Report, export: _Export, folder: Path | None, vault: Vault | None, key: Key) -> None:
+def _finish(report: DeidentificationReport, export: _Export, folder: Path | None, vault: Vault | None, key: Key) -> None:
     for uid, tally in export.tallies.items():
         report.proofs[uid] = tally.close(read_back=folder is not None)
         if folder is not None and report.proofs[uid].untouched is False:
@@ -164,7 +161,7 @@ def _finish(report: Report, export: _Export, folder: Path | None, vault: Vault |
         vault.add(Originals(export.people, export.uids), key.fingerprint)
 
 
-def _studies(files: list[Path], report: Report, key: Key, progress: Progress) -> list[_Study]:
+def _studies(files: list[Path], report: DeidentificationReport, key: Key, progress: Progress) -> list[_Study]:
     """Headers of all files, by patient and study; what cannot be used is noted."""
     studies: dict[tuple[str, str], _Study] = {}
     known: dict[str, str] = {}
@@ -200,8 +197,8 @@ class _Export:
     """One run: what is shared by all its studies."""
 
     key: Key
-    options: Options
-    report: Report
+    options: DeidentifyOptions
+    report: DeidentificationReport
     folder: Path | None
     progress: Progress
     people: dict[str, Person] = field(default_factory=dict)
@@ -232,12 +229,12 @@ class _Export:
             except ExclusionError as reason:
                 self.report.excluded.append(Excluded(cleaner.uid(file.uid), kind_of(file.header), str(reason)))
 
-    def _regions(self, study: _Study) -> dict[str, Region | str]:
+    def _regions(self, study: _Study) -> dict[str, FaceRegion | str]:
         """Frame of Reference UID -> what is removed there, or why that is not known."""
         if not self.options.deface:
             return {}
         index = index_files([f.path for f in study.files if _is_image(f.header)], refuse=lambda error: None)
-        found: dict[str, Region | str] = {}
+        found: dict[str, FaceRegion | str] = {}
         candidates = candidates_of(index)
         for frame in sorted({text(h.dataset, "FrameOfReferenceUID") for headers in index.series.values() for h in headers}):
             same = [c for c in candidates if text(c.headers[0].dataset, "FrameOfReferenceUID") == frame]
@@ -247,7 +244,7 @@ class _Export:
                 found[frame] = error.problem[:1].lower() + error.problem[1:]
         return found
 
-    def _one(self, file: _File, regions: dict[str, Region | str], cleaner: Cleaner, pseudonym: str) -> None:
+    def _one(self, file: _File, regions: dict[str, FaceRegion | str], cleaner: Cleaner, pseudonym: str) -> None:
         refuse_kind(file.header)
         try:
             dataset = pydicom.dcmread(file.path)
@@ -260,7 +257,7 @@ class _Export:
         self._refuse_face(file, dataset, regions, region)
         self._write(finished(dataset, cleaner, self.options, None, checked=False, face=False), dataset, pseudonym)
 
-    def _image(self, file: _File, dataset: Dataset, region: Region | str, cleaner: Cleaner, pseudonym: str) -> None:
+    def _image(self, file: _File, dataset: Dataset, region: FaceRegion | str, cleaner: Cleaner, pseudonym: str) -> None:
         if self.options.deface and isinstance(region, str):
             raise ExclusionError(region or "its face could not be looked for")
         removed = None if isinstance(region, str) else region
@@ -275,15 +272,17 @@ class _Export:
         if path is not None and removed is not None:
             confirm(pydicom.dcmread(path), pixels, tally)
 
-    def _refuse_face(self, file: _File, dataset: Dataset, regions: dict[str, Region | str], region: Region | str) -> None:
+    def _refuse_face(
+        self, file: _File, dataset: Dataset, regions: dict[str, FaceRegion | str], region: FaceRegion | str
+    ) -> None:
         """Derived objects must not draw again what was removed from the images."""
         if not self.options.deface:
             return
-        if dataset.SOPClassUID == SegmentationStorage and isinstance(region, Region):
+        if dataset.SOPClassUID == SegmentationStorage and isinstance(region, FaceRegion):
             refuse_segments_of_the_face(dataset, _planes(file, dataset), region)
         if dataset.SOPClassUID == RTStructureSetStorage:
             for other in regions.values():
-                if isinstance(other, Region):
+                if isinstance(other, FaceRegion):
                     refuse_contours_of_the_face(dataset, other)
 
     def _write(self, result: Dataset, original: Dataset, pseudonym: str) -> Path | None:
@@ -307,10 +306,10 @@ class _Export:
 
 
 def _is_image(header: Dataset) -> bool:
-    return header.get("SOPClassUID") in IMAGES and text(header, "Modality") == "MR"
+    return header.get("SOPClassUID") in MR_IMAGES and text(header, "Modality") == "MR"
 
 
-def _planes(file: _File, dataset: Dataset) -> list[Plane]:
+def _planes(file: _File, dataset: Dataset) -> list[SlicePlane]:
     """Where the frames of an object lie."""
     header = Header(Instance(file.uid, "", file.path), dataset, 0, -1)
     try:

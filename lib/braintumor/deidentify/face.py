@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence as Seq
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from braintumor.domain import BrainTumorError, DeidentificationError, Grid, Image, Sequence
+from braintumor.domain import BrainTumorError, DeidentificationError, Grid, Image, MRSequence
 from braintumor.preprocess.brain import PLAUSIBLE_ML, find_brain
 from braintumor.preprocess.grid import case_grid, resample
-from braintumor.study.choose import Candidate
-from braintumor.study.stack import Plane
+from braintumor.study.choose import SeriesCandidate
+from braintumor.study.stack import SlicePlane
 from braintumor.study.volume import build_series
 
 _FRONT, _BACK = 0.65, 0.12
@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Region:
+class FaceRegion:
     """Where a head is kept and where it is removed.
 
     Attributes
@@ -48,7 +48,7 @@ class Region:
     margin_mm: float
     brain_ml: float
 
-    def of_plane(self, plane: Plane, shape: tuple[int, int]) -> tuple[Mask, Mask]:
+    def of_plane(self, plane: SlicePlane, shape: tuple[int, int]) -> tuple[Mask, Mask]:
         """Pixels (rows, columns) of a slice that are removed, and those within the margin around the brain."""
         points = pixel_centres(plane, shape)
         far = self._away(points)
@@ -74,14 +74,14 @@ class Region:
         return np.asarray(sampled + np.linalg.norm((index - inside) * self.grid.spacing, axis=-1), np.float64)
 
 
-def pixel_centres(plane: Plane, shape: tuple[int, int]) -> Floats:
+def pixel_centres(plane: SlicePlane, shape: tuple[int, int]) -> Floats:
     """LPS+ mm (rows, columns, 3) of a slice's pixels (PS3.3 equation C.7.6.2.1-1)."""
     rows = np.arange(shape[0])[:, None, None] * (plane.cosines[3:] * plane.spacing[0])
     columns = np.arange(shape[1])[None, :, None] * (plane.cosines[:3] * plane.spacing[1])
     return np.asarray(plane.position + rows + columns, np.float64)
 
 
-def find_region(candidates: Seq[Candidate], margin_mm: float) -> Region:
+def find_region(candidates: Sequence[SeriesCandidate], margin_mm: float) -> FaceRegion:
     """The region of all series that share a frame of reference.
 
     Skull-stripped volumes are outlined like any other, so that nobody has to be told apart: away from a brain without a head
@@ -106,7 +106,7 @@ def find_region(candidates: Seq[Candidate], margin_mm: float) -> Region:
         except BrainTumorError:
             continue  # no volume (a localiser, a damaged series): others may give the outline
         tried += 1
-        region = _outlined(image, candidate.evidence.sequence or Sequence.FLAIR, margin_mm)
+        region = _outlined(image, candidate.evidence.sequence or MRSequence.FLAIR, margin_mm)
         if region is not None:
             return region
     raise DeidentificationError(
@@ -115,19 +115,19 @@ def find_region(candidates: Seq[Candidate], margin_mm: float) -> Region:
     )
 
 
-def _rank(candidate: Candidate) -> tuple[int, float]:
-    order = (Sequence.T1, Sequence.T1CE, Sequence.T2, Sequence.FLAIR, None)
+def _rank(candidate: SeriesCandidate) -> tuple[int, float]:
+    order = (MRSequence.T1, MRSequence.T1CE, MRSequence.T2, MRSequence.FLAIR, None)
     return order.index(candidate.evidence.sequence), -candidate.slices * candidate.spacing_mm
 
 
-def _outlined(image: Image, sequence: Sequence, margin_mm: float) -> Region | None:
+def _outlined(image: Image, sequence: MRSequence, margin_mm: float) -> FaceRegion | None:
     grid = case_grid(image.grid)
     mask, _, _ = find_brain({sequence: resample(image, grid, np.eye(4))}, grid.voxel_ml)
     volume = float(np.count_nonzero(mask)) * grid.voxel_ml
     return _region(mask, grid, margin_mm) if PLAUSIBLE_ML[0] <= volume <= PLAUSIBLE_ML[1] else None
 
 
-def _region(mask: Mask, grid: Grid, margin_mm: float) -> Region:
+def _region(mask: Mask, grid: Grid, margin_mm: float) -> FaceRegion:
     points = grid.to_world(np.argwhere(mask))
     lower, upper = np.percentile(points, (0.2, 99.8), axis=0)
     start, stop = points.min(axis=0) - _PAD_MM, points.max(axis=0) + _PAD_MM
@@ -143,4 +143,4 @@ def _region(mask: Mask, grid: Grid, margin_mm: float) -> Region:
     near = ndimage.binary_closing(np.pad(near, gap), iterations=gap)[(slice(gap, -gap),) * 3] | near
     distance = ndimage.distance_transform_edt(~near, sampling=_STEP_MM).astype(np.float32)
     extent = (float(lower[1]), float(upper[1]), float(lower[2]), float(upper[2]))
-    return Region(coarse, distance, extent, margin_mm, float(np.count_nonzero(mask)) * grid.voxel_ml)
+    return FaceRegion(coarse, distance, extent, margin_mm, float(np.count_nonzero(mask)) * grid.voxel_ml)

@@ -17,7 +17,7 @@ from pydicom.uid import UID
 from braintumor.deidentify import coded
 from braintumor.deidentify.dates import capped_age, shifted
 from braintumor.deidentify.keys import Key
-from braintumor.deidentify.profile import Action, Options, action_of, when_empty
+from braintumor.deidentify.profile import DeidentifyOptions, TagAction, action_of, when_empty
 from braintumor.deidentify.words import clean_words
 from braintumor.study.index import DECODING_ERRORS, text
 
@@ -50,7 +50,7 @@ _PEOPLE = (
 
 
 @dataclass
-class Ledger:
+class HeaderChanges:
     """What was done, without any value.
 
     Attributes
@@ -64,7 +64,7 @@ class Ledger:
     attributes: dict[str, Counter[str]] = field(default_factory=dict)
     private: Counter[str] = field(default_factory=Counter)
 
-    def note(self, tag: BaseTag, action: Action) -> None:
+    def note(self, tag: BaseTag, action: TagAction) -> None:
         """Count one attribute."""
         name = keyword_for_tag(tag) or f"{int(tag):08X}"
         self.attributes.setdefault(name, Counter())[action.value] += 1
@@ -83,9 +83,9 @@ class Cleaner:
     """
 
     key: Key
-    options: Options
+    options: DeidentifyOptions
     identity: str = field(repr=False)
-    ledger: Ledger
+    ledger: HeaderChanges
     uids: dict[str, str] = field(repr=False)
 
     def clean(self, dataset: Dataset) -> Dataset:
@@ -113,7 +113,7 @@ class Cleaner:
             try:
                 self._element(dataset, dataset[tag], result, names)
             except DECODING_ERRORS:  # a value that contradicts its type cannot be judged
-                self.ledger.note(tag, Action.REMOVE)
+                self.ledger.note(tag, TagAction.REMOVE)
         for keyword, value in code.items():
             setattr(result, keyword, value)
         return result
@@ -128,32 +128,32 @@ class Cleaner:
         action = action_of(tag, element.VR, self.options)
         value: Any = element.value
         if element.keyword in ("PatientID", "PatientName"):
-            action, value = Action.DUMMY, self.key.pseudonym(self.identity)
-        elif action is Action.REMAP:
+            action, value = TagAction.DUMMY, self.key.pseudonym(self.identity)
+        elif action is TagAction.REMAP:
             value = _each(value, self.uid)
-            action = Action.KEEP if value == element.value else action
-        elif action in (Action.CLEAN, Action.KEEP):
+            action = TagAction.KEEP if value == element.value else action
+        elif action in (TagAction.CLEAN, TagAction.KEEP):
             action, value = self._kept(element, action, names)
-        elif action is Action.DUMMY:
+        elif action is TagAction.DUMMY:
             value = _dummy(element)
-        if action is Action.EMPTY:
+        if action is TagAction.EMPTY:
             value = [] if element.VR == "SQ" else None
-        if action is not Action.REMOVE:
+        if action is not TagAction.REMOVE:
             result.add_new(tag, element.VR, value)
         self.ledger.note(tag, action)
 
-    def _kept(self, element: DataElement, action: Action, names: frozenset[str]) -> tuple[Action, Any]:
+    def _kept(self, element: DataElement, action: TagAction, names: frozenset[str]) -> tuple[TagAction, Any]:
         """An attribute that stays, as far as it may."""
         vr, value = element.VR, element.value
         if vr == "SQ":
-            return Action.CLEAN, [self._cleaned(item, names) for item in value]
+            return TagAction.CLEAN, [self._cleaned(item, names) for item in value]
         if element.is_empty:
-            return Action.KEEP, value
+            return TagAction.KEEP, value
         if vr == "CS" and not all(_CODE_STRING.fullmatch(str(v)) for v in _values(value)):
-            return Action.REMOVE, None
+            return TagAction.REMOVE, None
         if vr == "AS":
             new = _each(value, capped_age)
-        elif action is Action.KEEP:
+        elif action is TagAction.KEEP:
             return action, value
         elif vr in ("DA", "TM", "DT"):
             days = self.key.shift_days(self.identity)
@@ -161,9 +161,9 @@ class Cleaner:
         else:
             new = _each(value, lambda v: clean_words(v, element.keyword, names))
         if any(_values(new)):
-            return (Action.KEEP if new == value else Action.CLEAN), new
+            return (TagAction.KEEP if new == value else TagAction.CLEAN), new
         instead = when_empty(element.tag)
-        return instead, _dummy(element) if instead is Action.DUMMY else None
+        return instead, _dummy(element) if instead is TagAction.DUMMY else None
 
     def _private(self, dataset: Dataset, tag: BaseTag) -> None:
         if tag.is_private_creator:

@@ -26,14 +26,14 @@ from pydicom.uid import (
 )
 
 from braintumor.deidentify.burnt import blank, find_text
-from braintumor.deidentify.face import Region
+from braintumor.deidentify.face import FaceRegion
 from braintumor.deidentify.header import Cleaner
 from braintumor.deidentify.pixels import Stored, native_bytes, stored_values
-from braintumor.deidentify.profile import Options
+from braintumor.deidentify.profile import DeidentifyOptions
 from braintumor.deidentify.report import Proof, methods
 from braintumor.domain import BrainTumorError
-from braintumor.study.index import DECODING_ERRORS, IMAGES, text
-from braintumor.study.stack import Plane
+from braintumor.study.index import DECODING_ERRORS, MR_IMAGES, text
+from braintumor.study.stack import SlicePlane
 
 DERIVED = (
     SegmentationStorage,
@@ -93,7 +93,7 @@ def refuse_kind(dataset: Dataset) -> None:
     kind = dataset.get("SOPClassUID")
     if kind in DERIVED:
         return
-    if kind not in IMAGES or text(dataset, "Modality") != "MR":
+    if kind not in MR_IMAGES or text(dataset, "Modality") != "MR":
         raise ExclusionError("no MR image and no object made from one: its pixels or its document may show a name")
     if text(dataset, "BurnedInAnnotation").upper() == "YES":
         raise ExclusionError("its header says that text is burnt into its pixels")
@@ -103,7 +103,7 @@ def refuse_kind(dataset: Dataset) -> None:
         raise ExclusionError("a colour image, whose pixels cannot be checked for text")
 
 
-def clean_pixels(dataset: Dataset, planes: Seq[Plane] | None, region: Region | None, tally: Tally) -> Pixels:
+def clean_pixels(dataset: Dataset, planes: Seq[SlicePlane] | None, region: FaceRegion | None, tally: Tally) -> Pixels:
     """The pixels of an image without text beside the head and without face.
 
     Raises
@@ -137,7 +137,7 @@ def clean_pixels(dataset: Dataset, planes: Seq[Plane] | None, region: Region | N
 
 
 def _masks(
-    planes: Seq[Plane] | None, region: Region | None, values: Stored
+    planes: Seq[SlicePlane] | None, region: FaceRegion | None, values: Stored
 ) -> tuple[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]], ...]:
     if region is None or planes is None:
         return ()
@@ -174,7 +174,7 @@ def _remove_text(frame: npt.NDArray[Any]) -> int:
     return blank(frame, found.boxes, background(frame)) if found.boxes else 0
 
 
-def refuse_segments_of_the_face(dataset: Dataset, planes: Seq[Plane], region: Region) -> None:
+def refuse_segments_of_the_face(dataset: Dataset, planes: Seq[SlicePlane], region: FaceRegion) -> None:
     """Raise `ExclusionError` if a segment reaches into what was removed: its outline would show the face again."""
     try:
         values = stored_values(dataset)
@@ -185,7 +185,7 @@ def refuse_segments_of_the_face(dataset: Dataset, planes: Seq[Plane], region: Re
             raise ExclusionError("a segment reaches into the face")
 
 
-def refuse_contours_of_the_face(dataset: Dataset, region: Region) -> None:
+def refuse_contours_of_the_face(dataset: Dataset, region: FaceRegion) -> None:
     """Raise `ExclusionError` if a contour of a structure set (PS3.3 C.8.8.6) reaches into what was removed."""
     try:
         for roi in dataset.get("ROIContourSequence") or []:
@@ -198,7 +198,7 @@ def refuse_contours_of_the_face(dataset: Dataset, region: Region) -> None:
 
 
 def finished(
-    dataset: Dataset, cleaner: Cleaner, options: Options, values: Stored | None, *, checked: bool, face: bool
+    dataset: Dataset, cleaner: Cleaner, options: DeidentifyOptions, values: Stored | None, *, checked: bool, face: bool
 ) -> Dataset:
     """The object as it leaves: cleaned header, marks of de-identification (PS3.15 E.1.1, PS3.3 C.7.1.1 and C.12.1).
 

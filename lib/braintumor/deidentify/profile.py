@@ -15,7 +15,7 @@ from pydicom.tag import BaseTag
 _TABLE = Path(__file__).with_name("profile.json")
 
 
-class Action(StrEnum):
+class TagAction(StrEnum):
     """What is done to a value, in the letters of PS3.15 Table E.1-1a where there is one."""
 
     REMOVE = "removed"  # X
@@ -27,7 +27,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class DeidentifyOptions:
     """Choices of an export.
 
     Attributes
@@ -67,8 +67,8 @@ CODES = {
 }
 """Code value and meaning (DCM) of profile and options (PS3.16 CID 7050)."""
 
-_BY_LETTER = {"X": Action.REMOVE, "Z": Action.EMPTY, "D": Action.DUMMY, "U": Action.REMAP, "U*": Action.REMAP}
-_BY_LETTER |= {"C": Action.CLEAN, "K": Action.KEEP}
+_BY_LETTER = {"X": TagAction.REMOVE, "Z": TagAction.EMPTY, "D": TagAction.DUMMY, "U": TagAction.REMAP, "U*": TagAction.REMAP}
+_BY_LETTER |= {"C": TagAction.CLEAN, "K": TagAction.KEEP}
 _TEXT = frozenset({"LO", "SH", "ST", "LT", "UC", "UT"})
 _CLEANED = _TEXT | {"DA", "DT", "TM", "SQ", "AS"}
 _BINARY = frozenset({"OB", "OW", "OF", "OD", "OL", "OV", "UN"})
@@ -84,13 +84,13 @@ def source() -> str:
     return str(_content()["source"])
 
 
-def when_empty(tag: BaseTag) -> Action:
+def when_empty(tag: BaseTag) -> TagAction:
     """What becomes of text of which nothing may stay: the Basic Profile's action; a dummy where the table has no row."""
     row = _row(tag)
-    return Action.DUMMY if row is None else _BY_LETTER[row["basic"].rsplit("/", 1)[-1]]
+    return TagAction.DUMMY if row is None else _BY_LETTER[row["basic"].rsplit("/", 1)[-1]]
 
 
-def action_of(tag: BaseTag, vr: str, options: Options) -> Action:
+def action_of(tag: BaseTag, vr: str, options: DeidentifyOptions) -> TagAction:
     """What to do with an attribute.
 
     Where the table leaves the choice to the type of the attribute in its IOD (``X/Z``, ``X/D``, ``X/Z/D``), the last letter is
@@ -105,24 +105,24 @@ def action_of(tag: BaseTag, vr: str, options: Options) -> Action:
     if row is not None:
         return _listed(row, vr, options)
     if tag.is_private or not dictionary_has_tag(tag) or vr in _LEFT_OUT:
-        return Action.REMOVE
+        return TagAction.REMOVE
     if vr in _BINARY:
-        return Action.KEEP if int(tag) in _NEEDED_BINARY else Action.REMOVE
+        return TagAction.KEEP if int(tag) in _NEEDED_BINARY else TagAction.REMOVE
     if vr == "UI":
-        return Action.REMAP
-    return Action.CLEAN if vr in _CLEANED else Action.KEEP
+        return TagAction.REMAP
+    return TagAction.CLEAN if vr in _CLEANED else TagAction.KEEP
 
 
-def _listed(row: dict[str, str], vr: str, options: Options) -> Action:
+def _listed(row: dict[str, str], vr: str, options: DeidentifyOptions) -> TagAction:
     basic = _BY_LETTER[row["basic"].rsplit("/", 1)[-1]]
     column = next((name for name in options.columns if name in row), None)
     action = basic if column is None else _BY_LETTER[row[column]]
-    if action is Action.CLEAN and vr not in _CLEANED:
+    if action is TagAction.CLEAN and vr not in _CLEANED:
         action = basic  # there is no way to clean it: overlay data, application entities
-    if action is Action.KEEP and vr in _CLEANED and (column != "device" or vr == "SQ"):
-        return Action.CLEAN  # kept by an option, but a name typed into it is not
-    if vr == "SQ" and action in (Action.DUMMY, Action.REMAP):
-        return Action.CLEAN  # the references inside are mapped, names inside are replaced
+    if action is TagAction.KEEP and vr in _CLEANED and (column != "device" or vr == "SQ"):
+        return TagAction.CLEAN  # kept by an option, but a name typed into it is not
+    if vr == "SQ" and action in (TagAction.DUMMY, TagAction.REMAP):
+        return TagAction.CLEAN  # the references inside are mapped, names inside are replaced
     return action
 
 

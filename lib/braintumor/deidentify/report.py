@@ -10,8 +10,8 @@ from typing import Any
 
 from braintumor import __version__
 from braintumor.deidentify import profile
-from braintumor.deidentify.header import Ledger
-from braintumor.deidentify.profile import Options
+from braintumor.deidentify.header import HeaderChanges
+from braintumor.deidentify.profile import DeidentifyOptions
 
 REPORT = "deidentification.json"
 
@@ -81,7 +81,7 @@ class Excluded:
 
 
 @dataclass
-class Report:
+class DeidentificationReport:
     """All of it.
 
     Attributes
@@ -96,12 +96,12 @@ class Report:
         Where everything is; None after a dry run.
     """
 
-    options: Options
+    options: DeidentifyOptions
     studies: dict[str, list[str]] = field(default_factory=dict)
     written: Counter[str] = field(default_factory=Counter)
     proofs: dict[str, Proof] = field(default_factory=dict)
     excluded: list[Excluded] = field(default_factory=list)
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: HeaderChanges = field(default_factory=HeaderChanges)
     not_dicom: int = 0
     copies: int = 0
     folder: Path | None = None
@@ -124,7 +124,7 @@ class Report:
         }
 
 
-def methods(options: Options) -> list[tuple[str, str]]:
+def methods(options: DeidentifyOptions) -> list[tuple[str, str]]:
     """Codes and meanings of profile and options in force (PS3.16 CID 7050)."""
     off: Mapping[str, bool] = {
         "characteristics": options.characteristics,

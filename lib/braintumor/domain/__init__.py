@@ -4,7 +4,7 @@ A study goes in, results come out, and every stage is a function from one of the
 unsure of travels along as `Flag`, so nothing clinical is decided silently.
 """
 
-from braintumor.domain.case import Alignment, Author, Case, Segmentation
+from braintumor.domain.case import Alignment, AlignmentMethod, Author, AuthorKind, Case, Segmentation
 from braintumor.domain.context import Citation, CitedSentence, Context, Topic
 from braintumor.domain.errors import (
     AmbiguousSequenceError,
@@ -49,6 +49,7 @@ from braintumor.domain.errors import (
     VisitsError,
     WeightsError,
     exit_codes,
+    problem,
 )
 from braintumor.domain.files import files_below, sync_folder, write_bytes, write_json, write_nifti
 from braintumor.domain.findings import (
@@ -64,6 +65,7 @@ from braintumor.domain.findings import (
 )
 from braintumor.domain.geometry import LPS_FROM_RAS, Affine, Grid, Reorientation, bounding_box, canonical, grid_from_dicom
 from braintumor.domain.outputs import MANIFEST, appearing, check_output, explained
+from braintumor.domain.progress import CaseProgress, JobState, Progress, ShareProgress, TrainingProgress, silent
 from braintumor.domain.regions import (
     ANATOMIC_REGION,
     ENHANCING,
@@ -74,12 +76,15 @@ from braintumor.domain.regions import (
     REGION_NAMES,
     SEGMENT_CATEGORY,
     Code,
+    EmptyPolicy,
     Label,
     Region,
     by_value,
     channels_of,
+    dice,
     from_channels,
     region_colour,
+    region_dice,
     region_mask,
     to_channels,
     values_of,
@@ -100,19 +105,21 @@ from braintumor.domain.report import (
     StoredInstance,
     StoredSeries,
     StudyReference,
+    abha_identifier,
 )
-from braintumor.domain.result import Diameters, Lesion, Measurements, RegionMeasurement, Results
+from braintumor.domain.result import Diameters, Lesion, Measurements, RegionMeasurement, Results, Side
 from braintumor.domain.study import (
     REFERENCE_ORDER,
     Evidence,
     Flag,
     Image,
     Instance,
+    MRSequence,
     Patient,
-    Sequence,
     Series,
     Severity,
     Study,
+    StudyKind,
     Voxels,
     read_only,
 )
@@ -145,14 +152,17 @@ __all__ = [
     "Action",
     "Affine",
     "Alignment",
+    "AlignmentMethod",
     "AmbiguousSequenceError",
     "Appearance",
     "ArchiveError",
     "Assessment",
     "Author",
+    "AuthorKind",
     "BrainTumorError",
     "BusyError",
     "Case",
+    "CaseProgress",
     "Category",
     "Citation",
     "CitedSentence",
@@ -167,6 +177,7 @@ __all__ = [
     "Diameters",
     "Direction",
     "DuplicateInstanceError",
+    "EmptyPolicy",
     "EngineError",
     "Entry",
     "Estimate",
@@ -182,6 +193,7 @@ __all__ = [
     "InputNotFoundError",
     "Instance",
     "JobFailedError",
+    "JobState",
     "KeyImage",
     "Label",
     "LanguageModelError",
@@ -189,6 +201,7 @@ __all__ = [
     "LesionChange",
     "LesionState",
     "Line",
+    "MRSequence",
     "Measurements",
     "MissingSequenceError",
     "ModalityError",
@@ -201,6 +214,7 @@ __all__ = [
     "PackagingError",
     "Patient",
     "PatientMismatchError",
+    "Progress",
     "Provenance",
     "RefusedInstanceError",
     "Region",
@@ -214,23 +228,26 @@ __all__ = [
     "Results",
     "Section",
     "Segmentation",
-    "Sequence",
     "SequenceUse",
     "Series",
     "SettingsError",
     "Severity",
+    "ShareProgress",
+    "Side",
     "SigningError",
     "SigningKeyError",
     "Status",
     "StoredInstance",
     "StoredSeries",
     "Study",
+    "StudyKind",
     "StudyReference",
     "SubmissionError",
     "Technique",
     "TimestampError",
     "Topic",
     "Track",
+    "TrainingProgress",
     "TrendPoint",
     "UnknownJobError",
     "UnknownLanguageError",
@@ -243,12 +260,14 @@ __all__ = [
     "VisitsError",
     "Voxels",
     "WeightsError",
+    "abha_identifier",
     "appearing",
     "bounding_box",
     "by_value",
     "canonical",
     "channels_of",
     "check_output",
+    "dice",
     "exit_codes",
     "explained",
     "files_below",
@@ -257,7 +276,9 @@ __all__ = [
     "problem",
     "read_only",
     "region_colour",
+    "region_dice",
     "region_mask",
+    "silent",
     "sync_folder",
     "to_channels",
     "values_of",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from types import MappingProxyType
 
 import numpy as np
@@ -11,7 +12,16 @@ import numpy.typing as npt
 
 from braintumor.domain.geometry import Affine, Grid
 from braintumor.domain.regions import LABELS, Region, region_mask
-from braintumor.domain.study import Flag, Sequence, Voxels, read_only
+from braintumor.domain.study import Flag, MRSequence, Voxels, read_only
+
+
+class AlignmentMethod(StrEnum):
+    """How a series came onto the case's grid; SAME_FRAME: the headers agree and the images were checked."""
+
+    REFERENCE = "reference"
+    SAME_GRID = "same-grid"
+    SAME_FRAME = "same-frame"
+    RIGID = "rigid"
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +32,6 @@ class Alignment:
     ----------
     transform
         4x4 rigid, LPS+ mm of the case -> LPS+ mm of the series. Identity if none was needed.
-    method
-        ``reference``, ``same-grid``, ``same-frame`` (headers agree, images checked) or ``rigid``.
     quality
         Normalised mutual information inside the head (Studholme 1999), 1 = independent .. 2 = identical; None for the
         reference.
@@ -32,10 +40,13 @@ class Alignment:
     """
 
     transform: Affine
-    method: str
+    method: AlignmentMethod
     quality: float | None
     translation_mm: float = 0.0
     rotation_deg: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "method", AlignmentMethod(self.method))
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +58,7 @@ class Case:
     grid
         Close to LPS axis order; about 1 mm in plane, slices 1..5 mm.
     channels
-        float32 (4, i, j, k) in `Sequence` order, z-scored inside `brain`, 0 outside and for missing sequences.
+        float32 (4, i, j, k) in `MRSequence` order, z-scored inside `brain`, 0 outside and for missing sequences.
     display
         The same sequences before z-scoring, for pictures; only those present.
     brain
@@ -63,10 +74,10 @@ class Case:
     case_id: str
     grid: Grid
     channels: Voxels
-    display: Mapping[Sequence, Voxels]
+    display: Mapping[MRSequence, Voxels]
     brain: Voxels
-    present: tuple[Sequence, ...]
-    alignment: Mapping[Sequence, Alignment]
+    present: tuple[MRSequence, ...]
+    alignment: Mapping[MRSequence, Alignment]
     steps: tuple[str, ...] = ()
     flags: tuple[Flag, ...] = ()
 
@@ -76,6 +87,13 @@ class Case:
         object.__setattr__(self, "display", MappingProxyType({s: read_only(v) for s, v in self.display.items()}))
 
 
+class AuthorKind(StrEnum):
+    """What made a mask."""
+
+    MODEL = "model"
+    HUMAN = "human"
+
+
 @dataclass(frozen=True, slots=True)
 class Author:
     """Who made a segmentation: a model with its version, or a person.
@@ -83,7 +101,7 @@ class Author:
     Attributes
     ----------
     kind
-        ``model`` or ``human``.
+        The word does as well; another one is a ValueError.
     name, version
         Of the model; a person's name goes into `name`.
     checksum
@@ -92,11 +110,14 @@ class Author:
         E.g. ``openvino-bf16``; empty for a person.
     """
 
-    kind: str
+    kind: AuthorKind
     name: str
     version: str = ""
     checksum: str = ""
     engine: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", AuthorKind(self.kind))
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from braintumor.domain.case import Author
+from braintumor.domain.case import AlignmentMethod, Author
 from braintumor.domain.context import Context
 from braintumor.domain.regions import Region
 from braintumor.domain.result import Measurements
-from braintumor.domain.study import Flag, Sequence
+from braintumor.domain.study import Flag, MRSequence
 from braintumor.domain.track import Assessment, Estimate, LesionState
 
 
@@ -42,7 +42,7 @@ class SequenceUse:
     series_uid: str
     reason: str
     spacing_mm: tuple[float, float, float]
-    method: str
+    method: AlignmentMethod
     quality: float | None
     translation_mm: float
     rotation_deg: float
@@ -68,8 +68,8 @@ class Technique:
         Which input made the brain mask.
     """
 
-    sequences: Mapping[Sequence, SequenceUse]
-    reference: Sequence
+    sequences: Mapping[MRSequence, SequenceUse]
+    reference: MRSequence
     grid_shape: tuple[int, int, int]
     grid_spacing_mm: tuple[float, float, float]
     steps: tuple[str, ...]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -160,6 +161,49 @@ def region_colour(region: Region) -> tuple[int, int, int]:
 def region_mask(mask: npt.NDArray[np.uint8], region: Region) -> npt.NDArray[np.bool_]:
     """Voxels of a region, same shape and axis order as `mask` (values of `Label.value`)."""
     return _LOOKUP[region][mask]
+
+
+class EmptyPolicy(StrEnum):
+    """What a region that the truth does not have contributes to a figure.
+
+    BRATS: an empty prediction earns the best value, any predicted voxel the worst, as in the challenges. EXCLUDE: the region is
+    left out, whatever was predicted. A region of the truth with an empty prediction earns the worst value under both: a missed
+    tumour must not vanish from a mean.
+    """
+
+    BRATS = "brats"
+    EXCLUDE = "exclude"
+
+
+@overload
+def dice(found: npt.NDArray[np.bool_], truth: npt.NDArray[np.bool_]) -> float: ...
+@overload
+def dice(found: npt.NDArray[np.bool_], truth: npt.NDArray[np.bool_], empty: EmptyPolicy) -> float | None: ...
+def dice(found: npt.NDArray[np.bool_], truth: npt.NDArray[np.bool_], empty: EmptyPolicy = EmptyPolicy.BRATS) -> float | None:
+    """Dice coefficient 2|A and B| / (|A| + |B|) of two masks of one shape (paper, equation 5), 0 apart .. 1 the same.
+
+    Both empty: 1 under BRATS. Only `truth` empty: 0 under BRATS. Either of them: None under EXCLUDE. Only `found` empty: 0.
+
+    >>> dice(np.array([True, True, False]), np.array([False, True, False]))
+    0.6666666666666666
+    """
+    sizes = int(np.count_nonzero(found)), int(np.count_nonzero(truth))
+    if not sizes[1] and empty is EmptyPolicy.EXCLUDE:
+        return None
+    return 2 * int(np.count_nonzero(found & truth)) / sum(sizes) if any(sizes) else 1.0
+
+
+@overload
+def region_dice(found: npt.NDArray[np.uint8], truth: npt.NDArray[np.uint8]) -> dict[Region, float]: ...
+@overload
+def region_dice(
+    found: npt.NDArray[np.uint8], truth: npt.NDArray[np.uint8], empty: EmptyPolicy
+) -> dict[Region, float | None]: ...
+def region_dice(
+    found: npt.NDArray[np.uint8], truth: npt.NDArray[np.uint8], empty: EmptyPolicy = EmptyPolicy.BRATS
+) -> Mapping[Region, float | None]:
+    """`dice` of each region of two masks of one shape, values of `Label.value`."""
+    return {region: dice(region_mask(found, region), region_mask(truth, region), empty) for region in Region}
 
 
 def to_channels(mask: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from braintumor.domain.findings import Findings
-from braintumor.domain.study import Patient, Sequence
+from braintumor.domain.study import MRSequence, Patient, StudyKind
 
 
 class Section(StrEnum):
@@ -81,7 +81,7 @@ class StoredSeries:
     uid: str
     modality: str
     description: str
-    sequence: Sequence | None
+    sequence: MRSequence | None
     instances: tuple[StoredInstance, ...]
 
 
@@ -90,7 +90,7 @@ class StudyReference:
     """What the report is about; `kind` is ``dicom`` or ``nifti``, `time` is local, ISO 8601, '' when unknown."""
 
     uid: str
-    kind: str
+    kind: StudyKind
     date: datetime.date | None
     time: str
     accession: str
@@ -108,6 +108,20 @@ class Identifier:
 
     system: str
     value: str = field(repr=False)
+
+
+def abha_identifier(number: str) -> Identifier:
+    """The identifier of an ABHA number: 14 digits, written 12-3456-7890-1234 (National Health Authority, India).
+
+    Raises
+    ------
+    ValueError
+        If it has not 14 digits, blanks and hyphens between them left aside.
+    """
+    digits = number.replace("-", "").replace(" ", "")
+    if len(digits) != 14 or not (digits.isascii() and digits.isdigit()):
+        raise ValueError("an ABHA number has 14 digits")
+    return Identifier(ABHA, f"{digits[:2]}-{digits[2:6]}-{digits[6:10]}-{digits[10:]}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,16 @@ class Diameters:
     perpendicular_ends: tuple[tuple[float, float, float], tuple[float, float, float]]
 
 
+class Side(StrEnum):
+    """Where something lies in the patient; UNKNOWN where no brain mask says it."""
+
+    LEFT = "left"
+    RIGHT = "right"
+    BOTH = "both"
+    MIDLINE = "midline"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class RegionMeasurement:
     """What is measured of one region (or of one label, keyed by its short name).
@@ -51,7 +62,7 @@ class RegionMeasurement:
     centroid_lps
         LPS+ mm; None when empty.
     side
-        ``left``, ``right``, ``both`` or ``midline`` of the patient; None when empty or without a usable brain mask.
+        None when empty or without a usable brain mask.
     lobe
         Largest share by an atlas, with that share 0..1, e.g. ``("frontal", 0.8)``; None if unknown or empty.
     area_mm2
@@ -64,7 +75,7 @@ class RegionMeasurement:
     max_diameter_3d_mm: float | None
     diameters: Diameters | None
     centroid_lps: tuple[float, float, float] | None
-    side: str | None
+    side: Side | None
     lobe: tuple[str, float] | None
     area_mm2: tuple[float, ...]
 
@@ -88,7 +99,7 @@ class Lesion:
     tracking_id: str
     volume_ml: Mapping[str, float]
     centroid_lps: tuple[float, float, float]
-    side: str
+    side: Side
     diameters: Diameters
 
 

@@ -23,7 +23,7 @@ def read_only(voxels: Voxels) -> Voxels:
     return view
 
 
-class Sequence(StrEnum):
+class MRSequence(StrEnum):
     """The four MR sequences, in the order of the network's input channels."""
 
     T1 = "t1"
@@ -37,7 +37,7 @@ class Sequence(StrEnum):
         return {"t1": "T1", "t1ce": "T1ce", "t2": "T2", "flair": "FLAIR"}[self.value]
 
 
-REFERENCE_ORDER = (Sequence.T1CE, Sequence.FLAIR, Sequence.T2, Sequence.T1)
+REFERENCE_ORDER = (MRSequence.T1CE, MRSequence.FLAIR, MRSequence.T2, MRSequence.T1)
 """Whose space results are written in, and what visits are aligned on: the first of these that is there."""
 
 
@@ -124,7 +124,7 @@ class Evidence:
         What spoke for it, strongest first, in plain words.
     """
 
-    sequence: Sequence | None
+    sequence: MRSequence | None
     confidence: float
     reasons: tuple[str, ...]
 
@@ -157,6 +157,13 @@ class Series:
     evidence: Evidence
 
 
+class StudyKind(StrEnum):
+    """What a study's files are."""
+
+    DICOM = "dicom"
+    NIFTI = "nifti"
+
+
 @dataclass(frozen=True, eq=False)
 class Study:
     """One visit of one patient: up to four usable series, and what else was there.
@@ -166,7 +173,7 @@ class Study:
     uid
         Study Instance UID, or the case name for NIfTI.
     kind
-        ``dicom`` or ``nifti``.
+        What its files are; the word does as well, another one is a ValueError.
     series
         The series chosen for each sequence.
     unused
@@ -174,12 +181,15 @@ class Study:
     """
 
     uid: str
-    kind: str
+    kind: StudyKind
     patient: Patient
     study_date: date | None
-    series: Mapping[Sequence, Series]
+    series: Mapping[MRSequence, Series]
     unused: Mapping[str, str] = field(default_factory=dict)
     flags: tuple[Flag, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", StudyKind(self.kind))
 
     @property
     def reference(self) -> Series:
@@ -190,6 +200,6 @@ class Study:
         raise ValueError("a study without series has no reference")
 
     @property
-    def reference_sequence(self) -> Sequence:
+    def reference_sequence(self) -> MRSequence:
         """Which sequence `reference` is."""
         return next(s for s, series in self.series.items() if series is self.reference)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from braintumor.domain import Grid
+from braintumor.domain import Grid, dice
 from braintumor.evaluate.surface import hd95
 from braintumor.measure.lesions import MIN_LESION_ML
 
@@ -43,7 +43,7 @@ def lesion_scores(predicted: Mask, truth: Mask, grid: Grid, penalty_mm: float) -
     pairs, false = _matched(parts, lesions, grid)
     overlaps, distances = [0.0] * false, [penalty_mm] * false
     for one, other in pairs:
-        overlaps.append(_dice(one, other))
+        overlaps.append(dice(one, other))
         distances.append(hd95(one, other, grid.spacing) if one.any() else penalty_mm)
     return {
         "lesion_dice": float(np.mean(overlaps)) if overlaps else 1.0,
@@ -68,10 +68,6 @@ def _matched(parts: Labels, lesions: tuple[Labels, Labels], grid: Grid) -> tuple
         if np.count_nonzero(own[box] == number) * grid.voxel_ml > MIN_LESION_ML:
             pairs.append((np.isin(parts, list(belonging)), own == number))
     return pairs, int(parts.max()) - len(touched)
-
-
-def _dice(one: Mask, other: Mask) -> float:
-    return float(2 * np.count_nonzero(one & other) / (np.count_nonzero(one) + np.count_nonzero(other)))
 
 
 def _dilated(mask: Mask, spacing_mm: tuple[float, float, float]) -> Mask:

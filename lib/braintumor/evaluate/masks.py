@@ -22,9 +22,9 @@ from braintumor.domain import (
     GeometryError,
     Grid,
     Image,
+    MRSequence,
     Region,
     Segmentation,
-    Sequence,
     UnusableImageError,
     canonical,
     channels_of,
@@ -122,7 +122,7 @@ def grid_of(path: Path) -> Grid:
     raise GeometryError(f"The mask has {len(shape)} dimensions, not three", remedy="Give one label per voxel", path=path)
 
 
-def images_of(pair: Pair) -> dict[Sequence, Path]:
+def images_of(pair: Pair) -> dict[MRSequence, Path]:
     """The case's image files, where its folder has any that can be told apart."""
     if pair.folder is None:
         return {}
@@ -144,7 +144,7 @@ def read_image(path: Path, grid: Grid) -> npt.NDArray[Any] | None:
 def brain_of(pair: Pair, grid: Grid) -> npt.NDArray[np.bool_] | None:
     """The brain where skull-stripped images beside the truth show it, else None."""
     images = images_of(pair)
-    wanted = next((s for s in (Sequence.T1CE, Sequence.FLAIR, Sequence.T1, Sequence.T2) if s in images), None)
+    wanted = next((s for s in (MRSequence.T1CE, MRSequence.FLAIR, MRSequence.T1, MRSequence.T2) if s in images), None)
     voxels = None if wanted is None else read_image(images[wanted], grid)
     if wanted is None or voxels is None or support(voxels) is None or not is_stripped(Image(voxels, grid)):
         return None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.domain import Grid, Region, bounding_box, region_mask
+from braintumor.domain import EmptyPolicy, Grid, Region, bounding_box, dice, region_mask
 from braintumor.evaluate.lesions import MERGE_MM, lesion_scores
 from braintumor.evaluate.surface import surface_scores
 
@@ -84,23 +83,7 @@ CALIBRATION: tuple[Metric, ...] = (
 """Where probabilities are there."""
 
 
-class EmptyPolicy(StrEnum):
-    """What a region that the expert did not mark contributes.
-
-    Where the expert marked something and the prediction is empty, every policy gives the worst value: a missed tumour must not
-    vanish from a mean.
-    """
-
-    BRATS = "brats"
-    EXCLUDE = "exclude"
-
-    @property
-    def meaning(self) -> str:
-        """One sentence for the report."""
-        return _MEANING[self]
-
-
-_MEANING = {
+EMPTY_MEANING = {
     EmptyPolicy.BRATS: (
         "Where the expert marked nothing, an empty prediction earns the best value (Dice 1, HD95 0 mm) and any predicted voxel "
         f"the worst (Dice 0, HD95 {HD95_PENALTY_MM} mm), as in the BraTS challenges."
@@ -110,6 +93,7 @@ _MEANING = {
         "and the volume error in mL still count them."
     ),
 }
+"""Each policy in one sentence for the report."""
 
 
 Scores = dict[str, float | None]
@@ -157,7 +141,7 @@ def _region(predicted: Mask, truth: Mask, grid: Grid, voxels: int, policy: Empty
     }
     if marked and made:
         found |= {
-            "dice": 2 * tp / (made + marked),
+            "dice": dice(predicted, truth),
             "iou": tp / (made + marked - tp),
             "precision": tp / made,
             "recall": tp / marked,

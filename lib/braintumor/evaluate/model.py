@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from braintumor.domain import Case, MissingSequenceError, Region, Segmentation, Sequence, channels_of
+from braintumor.domain import Case, MissingSequenceError, MRSequence, Region, Segmentation, channels_of
 from braintumor.evaluate.calibration import Reliability
 from braintumor.evaluate.masks import reliability
 from braintumor.evaluate.perturb import without
@@ -22,7 +22,7 @@ class Judged:
     reliability: dict[Region, Reliability]
 
 
-def judge(folder: Path, engine: AnyEngine, *, tta: bool = False, sequences: tuple[Sequence, ...] = ()) -> Judged:
+def judge(folder: Path, engine: AnyEngine, *, tta: bool = False, sequences: tuple[MRSequence, ...] = ()) -> Judged:
     """Prepare a case as at inference, run the network, and compare its probabilities inside the brain with the expert.
 
     Parameters
@@ -48,9 +48,9 @@ def judge(folder: Path, engine: AnyEngine, *, tta: bool = False, sequences: tupl
     return Judged(case, truth, predicted, histograms)
 
 
-def limited(case: Case, sequences: tuple[Sequence, ...]) -> Case:
+def limited(case: Case, sequences: tuple[MRSequence, ...]) -> Case:
     """The case without every other sequence."""
     if not set(sequences) & set(case.present):
         names = " or ".join(s.title for s in sequences)
         raise MissingSequenceError(f"The case has no {names}", remedy="Choose other --sequences, or leave this case out")
-    return without(case, *(s for s in Sequence if s not in sequences))
+    return without(case, *(s for s in MRSequence if s not in sequences))

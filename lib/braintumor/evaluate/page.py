@@ -10,10 +10,10 @@ from html import escape
 
 from PIL import Image
 
-from braintumor.domain import REGION_NAMES, Region
+from braintumor.domain import REGION_NAMES, EmptyPolicy, Region
 from braintumor.evaluate.calibration import Reliability
 from braintumor.evaluate.charts import dice_chart, reliability_chart
-from braintumor.evaluate.metrics import CALIBRATION, METRICS, EmptyPolicy, Metric
+from braintumor.evaluate.metrics import CALIBRATION, EMPTY_MEANING, METRICS, Metric
 from braintumor.evaluate.summary import CaseResult, Statistics, Table, grouped, measured, summarise
 
 _STYLE = """
@@ -48,7 +48,7 @@ _PER_CASE = ("dice", "hd95", "surface_dice_1mm", "lesion_dice", "volume_error_ml
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class EvaluationFacts:
     """What the page says about itself.
 
     Attributes
@@ -74,9 +74,12 @@ class Facts:
     notes: tuple[str, ...] = ()
 
 
-def page(facts: Facts, results: Sequence[CaseResult], pooled: Mapping[Region, Reliability], worst: Image.Image | None) -> str:
+def page(
+    facts: EvaluationFacts, results: Sequence[CaseResult], pooled: Mapping[Region, Reliability], worst: Image.Image | None
+) -> str:
     """The whole report."""
     table = summarise(results)
+    meaning = EMPTY_MEANING[facts.policy]
     title = f"{facts.predictions} against {facts.truth}"
     parts = [
         f"<h1>{escape(title)}</h1>",
@@ -85,7 +88,7 @@ def page(facts: Facts, results: Sequence[CaseResult], pooled: Mapping[Region, Re
         _notes(facts.notes),
         "<h2>Summary</h2>",
         _main_table(table),
-        f'<p class="muted">Mean over cases, its 95 % bootstrap interval, and the median. {escape(facts.policy.meaning)}</p>',
+        f'<p class="muted">Mean over cases, its 95 % bootstrap interval, and the median. {escape(meaning)}</p>',
         "<h2>Dice by region</h2>",
         _figure(
             dice_chart(results, table).svg(),

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from braintumor.domain import Case, Sequence, bounding_box
+from braintumor.domain import Case, MRSequence, bounding_box
 from braintumor.preprocess.intensity import CLIP, zscore
 
 Volume = npt.NDArray[np.float32]
@@ -56,11 +56,11 @@ def thick_slices(case: Case, slices: int) -> Case:
     return _each(case, lambda x, _: ndimage.uniform_filter1d(x, slices, axis=2, mode="nearest"))
 
 
-def misregistered(case: Case, millimetres: float, sequence: Sequence = Sequence.FLAIR) -> Case:
+def misregistered(case: Case, millimetres: float, sequence: MRSequence = MRSequence.FLAIR) -> Case:
     """One sequence shifted in plane along both axes, as after an imperfect registration."""
     shift = [millimetres / size for size in case.grid.spacing[:2]]
     channels = case.channels.copy()
-    number = list(Sequence).index(sequence)
+    number = list(MRSequence).index(sequence)
     channels[number] = ndimage.shift(channels[number], (*shift, 0.0), order=1) * case.brain
     return replace(case, channels=channels)
 
@@ -70,10 +70,10 @@ def mirrored(case: Case) -> Case:
     return replace(case, channels=case.channels[:, ::-1], brain=case.brain[::-1])
 
 
-def without(case: Case, *missing: Sequence) -> Case:
+def without(case: Case, *missing: MRSequence) -> Case:
     """Sequences blanked, as where they were never acquired; `display` keeps them for pictures."""
     channels = case.channels.copy()
-    for n, sequence in enumerate(Sequence):
+    for n, sequence in enumerate(MRSequence):
         if sequence in missing:
             channels[n] = 0
     return replace(case, channels=channels, present=tuple(s for s in case.present if s not in missing))
@@ -84,7 +84,7 @@ def _each(case: Case, change: Callable[[Volume, npt.NDArray[np.bool_]], Volume],
     channels = case.channels.copy()
     box = bounding_box(case.brain)
     brain = case.brain[box]
-    for n, sequence in enumerate(Sequence):
+    for n, sequence in enumerate(MRSequence):
         if sequence in case.present:
             changed = change(channels[n][box], brain)
             normal = np.clip(changed, -CLIP, CLIP) * brain if clip_only else zscore(changed, brain)

@@ -8,18 +8,17 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from braintumor.domain import LABELS, Segmentation, bounding_box, canonical
-from braintumor.domain import Sequence as Mri
+from braintumor.domain import LABELS, MRSequence, Segmentation, bounding_box, canonical
 from braintumor.report.canvas import MUTED, PAPER, WHITE, Panel, beside, stacked, with_legend
 from braintumor.report.fonts import picture_font
 from braintumor.report.views import AXIAL, Box, View, grey, window
 
 PANEL_PX = 380
-_SHOWN = (Mri.FLAIR, Mri.T1CE)
+_SHOWN = (MRSequence.FLAIR, MRSequence.T1CE)
 _MARGIN_MM = 6.0
 _TEXT_PX = 18
 
-Volumes = Mapping[Mri, npt.NDArray[np.generic]]
+Volumes = Mapping[MRSequence, npt.NDArray[np.generic]]
 
 
 def picture(predicted: Segmentation, truth: Segmentation, images: Volumes, headline: str) -> Image.Image:
@@ -70,7 +69,7 @@ def _strip(width: int, words: str, note: str) -> Image.Image:
     return strip
 
 
-def _background(view: View, shown: Volumes, sequence: Mri | None, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+def _background(view: View, shown: Volumes, sequence: MRSequence | None, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     if sequence is None:
         return view.cut(np.zeros(shape, np.uint8))
     voxels = shown[sequence]

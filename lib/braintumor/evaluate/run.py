@@ -15,13 +15,22 @@ import numpy as np
 from PIL import Image
 
 from braintumor import __version__
-from braintumor.domain import InputNotFoundError, NotInstalledError, Region, appearing, check_output
-from braintumor.domain import Sequence as Mri
+from braintumor.domain import (
+    CaseProgress,
+    EmptyPolicy,
+    InputNotFoundError,
+    MRSequence,
+    NotInstalledError,
+    Region,
+    appearing,
+    check_output,
+    silent,
+)
 from braintumor.evaluate import masks, model
 from braintumor.evaluate.calibration import Reliability
 from braintumor.evaluate.charts import dice_chart, reliability_chart
-from braintumor.evaluate.metrics import EmptyPolicy, Scores, score
-from braintumor.evaluate.page import Facts, page
+from braintumor.evaluate.metrics import EMPTY_MEANING, Scores, score
+from braintumor.evaluate.page import EvaluationFacts, page
 from braintumor.evaluate.pairs import Pair, Pairing, pair, truths
 from braintumor.evaluate.pictures import picture, sheet
 from braintumor.evaluate.summary import (
@@ -42,8 +51,6 @@ from braintumor.segment import load_engine
 
 WORST = 3
 """Cases shown as pictures."""
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,7 @@ class EvaluateOptions:
     groups: Path | None = None
     engine: str = "auto"
     tta: bool = False
-    sequences: tuple[Mri, ...] = ()
+    sequences: tuple[MRSequence, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +103,7 @@ def of_predictions(
     truth: Path,
     out: Path,
     options: EvaluateOptions = EvaluateOptions(),
-    progress: Progress = lambda name, done, total: None,
+    progress: CaseProgress = silent,
 ) -> Evaluation:
     """Score a folder of masks, anybody's, against a folder of expert masks, and write the report to `out`.
 
@@ -130,7 +137,7 @@ def of_model(
     truth: Path,
     out: Path,
     options: EvaluateOptions = EvaluateOptions(),
-    progress: Progress = lambda name, done, total: None,
+    progress: CaseProgress = silent,
 ) -> Evaluation:
     """Run our network on each case folder of `truth` and score masks and probabilities, on the grid the network works on.
 
@@ -215,7 +222,7 @@ def _compare(each: Pair, policy: EmptyPolicy, groups: dict[str, str]) -> _Scored
 
     def drawn() -> Image.Image:
         paths = masks.images_of(each)
-        images = {s: masks.read_image(paths[s], truth.grid) for s in (Mri.FLAIR, Mri.T1CE) if s in paths}
+        images = {s: masks.read_image(paths[s], truth.grid) for s in (MRSequence.FLAIR, MRSequence.T1CE) if s in paths}
         return picture(predicted, truth, {s: v for s, v in images.items() if v is not None}, _headline(each.name, scores))
 
     return _Scored(CaseResult(each.name, scores, histograms, inside, groups, loaded.notes), drawn)
@@ -255,7 +262,7 @@ def _finish(
                 heapq.heappop(worst)
     pictures = [image for _, _, image in sorted(worst, key=lambda kept: (-kept[0], -kept[1]))]
     together = pooled(results)
-    facts = Facts(
+    facts = EvaluationFacts(
         predictions=predictions,
         truth=truth,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -278,14 +285,14 @@ def _finish(
     return Evaluation(out, tuple(results), summary)
 
 
-def _summary(facts: Facts, results: Sequence[CaseResult]) -> dict[str, Any]:
+def _summary(facts: EvaluationFacts, results: Sequence[CaseResult]) -> dict[str, Any]:
     content: dict[str, Any] = {
         "predictions": facts.predictions,
         "truth": facts.truth,
         "created": facts.created,
         "software": facts.software,
         "cases": len(results),
-        "empty_policy": {"name": facts.policy.value, "meaning": facts.policy.meaning},
+        "empty_policy": {"name": facts.policy.value, "meaning": EMPTY_MEANING[facts.policy]},
         "interval": {"of": "mean", "method": "percentile bootstrap", "level": CONFIDENCE, "resamples": RESAMPLES, "seed": SEED},
         "regions": as_dict(summarise(results)),
         "groups": {

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.domain import Case, Region, Segmentation, WeightsError, channels_of, to_channels
+from braintumor.domain import Case, CaseProgress, Region, Segmentation, WeightsError, channels_of, silent, to_channels
 from braintumor.evaluate.calibration import Reliability, apply_temperature, fit_temperature
-from braintumor.evaluate.run import Progress, with_images
+from braintumor.evaluate.run import with_images
 from braintumor.segment import AnyEngine, load_engine, probabilities
 from braintumor.segment.weights import TEMPERATURES, Model, is_own, read_metadata
 
@@ -61,9 +61,7 @@ class Calibrated:
         }
 
 
-def calibrate(
-    folder: Path, truth: Path, engine: str = "auto", progress: Progress = lambda name, done, total: None
-) -> Calibrated:
+def calibrate(folder: Path, truth: Path, engine: str = "auto", progress: CaseProgress = silent) -> Calibrated:
     """Run a model of ours without its temperature on each case folder of `truth`, and fit one; nothing is written.
 
     Parameters
@@ -104,7 +102,7 @@ def sample(case: Case, truth: Segmentation, engine: AnyEngine, seed: int) -> Vox
     return np.ascontiguousarray(values), to_channels(truth.mask[found.box]).ravel()[places]
 
 
-def _collected(places: Mapping[str, Path], engine: AnyEngine, progress: Progress) -> list[Voxels]:
+def _collected(places: Mapping[str, Path], engine: AnyEngine, progress: CaseProgress) -> list[Voxels]:
     from braintumor.train.data import load_case
 
     collected = []

@@ -24,10 +24,11 @@ from braintumor.domain import (
     CorruptFileError,
     InputNotFoundError,
     Instance,
+    MRSequence,
     Segmentation,
-    Sequence,
     Series,
     Study,
+    StudyKind,
     explained,
 )
 
@@ -74,7 +75,7 @@ class ResultContext:
         """The context of one run over `study` that gave `segmentation` (on whichever grid) at `created`."""
         author = segmentation.author
         digest = hashlib.sha256(repr((study.uid, __version__, author, segmentation.grid.affine.tolist())).encode())
-        for sequence in Sequence:
+        for sequence in MRSequence:
             if sequence in study.series:
                 digest.update("".join((sequence, *(i.sha256 for i in study.series[sequence].instances))).encode())
         digest.update(segmentation.mask.tobytes())
@@ -88,16 +89,16 @@ class ResultContext:
         """Tracking ID and Tracking UID of a label or region (by its short name) in one study; not bound to this run."""
         return f"{PRODUCT}-{short}", uid_of("tracking", study_uid, short)
 
-    def series_number(self, kind: str, sequence: Sequence | None = None) -> int:
+    def series_number(self, kind: str, sequence: MRSequence | None = None) -> int:
         """Series Number for `kind` (``seg``, ``sr``, ``sc``, ``pdf``); each sequence's SEG has its own."""
-        return _FIRST_SERIES_NUMBER[kind] + (0 if sequence is None else list(Sequence).index(sequence))
+        return _FIRST_SERIES_NUMBER[kind] + (0 if sequence is None else list(MRSequence).index(sequence))
 
     @property
     def device_uid(self) -> str:
         """Names this version of the software as an observing device."""
         return uid_of("device", self.model_name, self.software_version)
 
-    def arguments(self, kind: str, description: str, *, sequence: Sequence | None = None, number: int = 1) -> dict[str, Any]:
+    def arguments(self, kind: str, description: str, *, sequence: MRSequence | None = None, number: int = 1) -> dict[str, Any]:
         """Keyword arguments that every highdicom constructor takes: identity, equipment, time and character set.
 
         Parameters
@@ -168,7 +169,7 @@ def read_header(study: Study, series: Series) -> Dataset:
     CorruptFileError
         See `read_instance`.
     """
-    if study.kind != "dicom":
+    if study.kind is not StudyKind.DICOM:
         raise InputNotFoundError(
             "a study read from NIfTI has no DICOM instances that a DICOM result could refer to",
             remedy="convert it with `braintumor to-dicom` first, or use the NIfTI results",

@@ -13,7 +13,7 @@ from typing import Any
 from braintumor import __version__
 from braintumor.domain import Case, Findings, Measurements, Section, Segmentation, Study
 from braintumor.measure import as_dict
-from braintumor.report import write
+from braintumor.report import write_text
 
 SCHEMA = "braintumor-result/1"
 """Raised when a key changes its meaning or goes away."""
@@ -75,7 +75,7 @@ def build(
         "measurements": as_dict(measurements),
         "findings": [
             {"section": section.value, "text": line.text, "source": line.source}
-            for section, lines in write(findings, "en").sections.items()
+            for section, lines in write_text(findings, "en").sections.items()
             if section is not Section.CLINICAL  # age, referral and notes are patient data
             for line in lines
         ],

@@ -14,7 +14,18 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.filebasedimages import ImageFileError
 
-from braintumor.domain import LABELS, LPS_FROM_RAS, Grid, Provenance, Segmentation, Sequence, Series, Study
+from braintumor.domain import (
+    LABELS,
+    LPS_FROM_RAS,
+    AuthorKind,
+    Grid,
+    MRSequence,
+    Provenance,
+    Segmentation,
+    Series,
+    Study,
+    StudyKind,
+)
 
 BIDS_VERSION = "1.10.0"
 _SCANNER_SPACE = 1  # NIFTI_XFORM_SCANNER_ANAT of nifti1.h
@@ -25,7 +36,7 @@ _PLACEMENT = (*_FORMS, "sform_code", "srow_x", "srow_y", "srow_z")
 def write_nifti(
     study: Study,
     case: Segmentation,
-    per_series: Mapping[Sequence, Segmentation],
+    per_series: Mapping[MRSequence, Segmentation],
     folder: Path,
     facts: Provenance,
 ) -> list[Path]:
@@ -73,7 +84,7 @@ def write_nifti(
 
 def _labels(study: Study) -> tuple[str, str]:
     """Subject and session label: letters and digits only, as BIDS wants, and never the patient's ID."""
-    if study.kind == "dicom":
+    if study.kind is StudyKind.DICOM:
         return hashlib.sha256(study.uid.encode()).hexdigest()[:12], ""
     bids = re.match(r"sub-([A-Za-z0-9]+)(?:_ses-([A-Za-z0-9]+))?", study.uid)
     if bids:
@@ -82,10 +93,10 @@ def _labels(study: Study) -> tuple[str, str]:
     return plain or hashlib.sha256(study.uid.encode()).hexdigest()[:12], ""
 
 
-def _groups(study: Study, per_series: Mapping[Sequence, Segmentation]) -> list[list[Sequence]]:
+def _groups(study: Study, per_series: Mapping[MRSequence, Segmentation]) -> list[list[MRSequence]]:
     """Sequences that share a grid, the reference's group first: one file each, not four copies of one mask."""
-    order = sorted(per_series, key=lambda s: (s is not study.reference_sequence, list(Sequence).index(s)))
-    groups: list[list[Sequence]] = []
+    order = sorted(per_series, key=lambda s: (s is not study.reference_sequence, list(MRSequence).index(s)))
+    groups: list[list[MRSequence]] = []
     for sequence in order:
         for group in groups:
             if per_series[group[0]].grid.same_as(per_series[sequence].grid):
@@ -98,7 +109,7 @@ def _groups(study: Study, per_series: Mapping[Sequence, Segmentation]) -> list[l
 
 def _source_header(study: Study, series: Series) -> Any:
     """The source's header, if it is NIfTI and can still be read: its qform and sform are carried over unchanged."""
-    if study.kind != "nifti":
+    if study.kind is not StudyKind.NIFTI:
         return None
     try:
         return nib.load(series.instances[0].path).header
@@ -148,10 +159,10 @@ def _description(study: Study, facts: Provenance) -> dict[str, Any]:
     }
 
 
-def _sidecar(study: Study, segmentation: Segmentation, sequences: list[Sequence], facts: Provenance) -> dict[str, Any]:
+def _sidecar(study: Study, segmentation: Segmentation, sequences: list[MRSequence], facts: Provenance) -> dict[str, Any]:
     return {
         "Description": "Tumour labels; 0 is background, the others are in the table beside this file",
-        "Manual": segmentation.author.kind == "human",
+        "Manual": segmentation.author.kind is AuthorKind.HUMAN,
         "SpatialReference": sequences[0].title,
         "Sources": [
             {"Sequence": s.title, "SHA256": [instance.sha256 for instance in study.series[s].instances]} for s in sequences

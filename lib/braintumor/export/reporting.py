@@ -24,6 +24,7 @@ from braintumor.domain import (
     StoredInstance,
     StoredSeries,
     Study,
+    StudyKind,
     write_bytes,
 )
 from braintumor.export.common import ResultContext, save
@@ -95,7 +96,7 @@ def write_report(sources: Sources, languages: Iterable[str], identifiers: Iterab
     _same(folder / "report.pdf", kept.path(1, "pdf"))
     write_bytes(kept.path(1, "fhir.json"), _json(document, pdf))
     written = [folder / "report.pdf", *(path for path in (folder / FOLDER).rglob("*") if path.is_file())]
-    if sources.study.kind == "dicom":
+    if sources.study.kind is StudyKind.DICOM:
         (folder / "dicom").mkdir(exist_ok=True)
         encapsulated = save(make_pdf(sources.study, pdf, TITLE, sources.context), folder / "dicom" / "report.dcm")
         _same(encapsulated, kept.path(1, "dcm"))

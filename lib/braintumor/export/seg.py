@@ -20,6 +20,7 @@ from braintumor.domain import (
     LABELS,
     SEGMENT_CATEGORY,
     Author,
+    AuthorKind,
     CorruptFileError,
     Flag,
     GeometryError,
@@ -105,7 +106,7 @@ def make_seg(
     if not header.get("FrameOfReferenceUID"):  # lost by some anonymisers; segmentations may not be without one
         header.FrameOfReferenceUID = context.tracking(series.uid, "frame-of-reference")[1]
     sources, positions = sources_of(series, header)
-    human = segmentation.author.kind == "human"
+    human = segmentation.author.kind is AuthorKind.HUMAN
     dataset = hd.seg.Segmentation(
         source_images=sources,
         pixel_array=_SEGMENT_OF_VALUE[np.ascontiguousarray(segmentation.mask.transpose(2, 1, 0))],
@@ -240,7 +241,7 @@ def _in_words(label: Label, segmentation: Segmentation, measurements: Measuremen
 
 
 def _algorithm_type(author: Author) -> SegmentAlgorithmTypeValues:
-    if author.kind != "human":
+    if author.kind is not AuthorKind.HUMAN:
         return SegmentAlgorithmTypeValues.AUTOMATIC
     return SegmentAlgorithmTypeValues.SEMIAUTOMATIC if author.version else SegmentAlgorithmTypeValues.MANUAL
 
@@ -251,7 +252,7 @@ def _algorithm(author: Author) -> hd.AlgorithmIdentificationSequence | None:
         return None
     parameters = {"weights-sha256": author.checksum, "engine": author.engine}
     return hd.AlgorithmIdentificationSequence(
-        name=PRODUCT if author.kind == "human" else author.name,
+        name=PRODUCT if author.kind is AuthorKind.HUMAN else author.name,
         family=codes.DCM.ArtificialIntelligence,
         version=author.version or "unknown",
         parameters={name: value for name, value in parameters.items() if value} or None,
@@ -348,8 +349,8 @@ def _author(dataset: Dataset, description: SegmentDescription) -> Author:
         "engine": parameters.get("engine", ""),
     }
     if description.algorithm_type is SegmentAlgorithmTypeValues.AUTOMATIC:
-        return Author("model", str(description.get("SegmentAlgorithmName", "")), **found)
-    return Author("human", str(dataset.get("ContentCreatorName") or "").rstrip("^"), **found)
+        return Author(AuthorKind.MODEL, str(description.get("SegmentAlgorithmName", "")), **found)
+    return Author(AuthorKind.HUMAN, str(dataset.get("ContentCreatorName") or "").rstrip("^"), **found)
 
 
 def _unknown(description: SegmentDescription) -> Flag:

@@ -30,6 +30,7 @@ from braintumor.domain import (
     LABELS,
     REGION_CODES,
     Author,
+    AuthorKind,
     Diameters,
     Flag,
     Label,
@@ -39,6 +40,7 @@ from braintumor.domain import (
     RegionMeasurement,
     Segmentation,
     Series,
+    Side,
     Study,
 )
 from braintumor.domain import regions as labels
@@ -72,7 +74,7 @@ DIAMETER_PRODUCT = DicomCode("DIAMETER-PRODUCT", SCHEME, "Product of longest and
 RANO = codes.NCIt.RANO
 QUALITATIVE_EVALUATIONS = DicomCode("C0034375", "UMLS", "Qualitative Evaluations")
 
-_LATERALITY = {"left": codes.SCT.Left, "right": codes.SCT.Right, "both": codes.SCT.Bilateral}
+_LATERALITY = {Side.LEFT: codes.SCT.Left, Side.RIGHT: codes.SCT.Right, Side.BOTH: codes.SCT.Bilateral}
 _LOBES = {
     "frontal": codes.SCT.FrontalLobe,
     "parietal": codes.SCT.ParietalLobe,
@@ -246,7 +248,7 @@ def _segmented_series(study: Study, seg: Dataset) -> Series:
 def _observers(author: Author, context: ResultContext) -> ObservationContext:
     """TID 1001: this software, and the person who drew or corrected the mask if one did."""
     person = None
-    if author.kind == "human":
+    if author.kind is AuthorKind.HUMAN:
         name = hd.sr.PersonObserverIdentifyingAttributes(name=person_name(author.name))
         person = ObserverContext(codes.DCM.Person, name)
     return ObservationContext(person, observing_device(context))
@@ -268,7 +270,7 @@ def algorithm_parameters(author: Author) -> list[str]:
     """Who segmented, with what, for TID 4019 (row 4, algorithm parameters)."""
     parts = {"segmented by": author.kind, "model": author.name, "version": author.version}
     parts |= {"weights-sha256": author.checksum, "engine": author.engine}
-    if author.kind == "human":
+    if author.kind is AuthorKind.HUMAN:
         del parts["model"]  # a person's name belongs to the observer alone
     return [f"{name}: {value}" for name, value in parts.items() if value]
 
@@ -295,13 +297,15 @@ def _tracking(identifier: str, uid: str) -> TrackingIdentifier:
     return TrackingIdentifier(uid=uid, identifier=identifier)
 
 
-def _sites(side: str | None, lobe: tuple[str, float] | None) -> list[FindingSite]:
+def _sites(side: Side | None, lobe: tuple[str, float] | None) -> list[FindingSite]:
     """Brain with its side, and the lobe that holds most of the finding where it has a code."""
     places = [dicom_code(labels.ANATOMIC_REGION)]
     if lobe is not None and lobe[0] in _LOBES:
         places.append(_LOBES[lobe[0]])
-    midline = codes.SCT.Midline if side == "midline" else None
-    return [FindingSite(place, laterality=_LATERALITY.get(side or ""), topographical_modifier=midline) for place in places]
+    midline = codes.SCT.Midline if side is Side.MIDLINE else None
+    return [
+        FindingSite(place, laterality=_LATERALITY.get(side or Side.UNKNOWN), topographical_modifier=midline) for place in places
+    ]
 
 
 def _numbers(measured: RegionMeasurement) -> Iterator[Measurement]:

@@ -20,11 +20,12 @@ from braintumor.domain import (
     Findings,
     Identifier,
     Measurements,
+    MRSequence,
     Results,
     Segmentation,
-    Sequence,
     StoredSeries,
     Study,
+    StudyKind,
     appearing,
 )
 from braintumor.export import manifest as manifest_file
@@ -62,7 +63,7 @@ class WriteOptions:
     identifiers: tuple[Identifier, ...] = ()
 
 
-def write(
+def write_results(
     study: Study,
     case: Case,
     segmentation: Segmentation,
@@ -127,7 +128,7 @@ def write(
                 Pillow.fromarray(report.overview(case, segmentation, measurements).rgb).save(folder / "preview.png")
                 wrote(folder / "preview.png")
         derived: tuple[StoredSeries, ...] = ()
-        if study.kind == "dicom":
+        if study.kind is StudyKind.DICOM:
             with part("dicom") as wrote:
                 mask = per_series[study.reference_sequence]
                 made = _dicom(study, mask, measurements, findings, pictures, context, options)
@@ -143,9 +144,9 @@ def write(
     return Results(out, outputs, content)
 
 
-def _per_series(study: Study, case: Case, segmentation: Segmentation) -> dict[Sequence, Segmentation]:
+def _per_series(study: Study, case: Case, segmentation: Segmentation) -> dict[MRSequence, Segmentation]:
     """The mask on each series' own grid; series that share a grid and a transform share the mask."""
-    found: dict[Sequence, Segmentation] = {}
+    found: dict[MRSequence, Segmentation] = {}
     for sequence, series in study.series.items():
         transform = case.alignment[sequence].transform
         twin = next(

@@ -4,11 +4,9 @@ from braintumor.fhir.bundle import bundle
 from braintumor.fhir.check import validate
 from braintumor.fhir.client import FhirClient
 from braintumor.fhir.codes import code_system
-from braintumor.fhir.compare import compare
 from braintumor.fhir.order import RequestContext
 from braintumor.fhir.parts import BASE_SYSTEM
 from braintumor.fhir.receipt import Receipt, Taken
-from braintumor.fhir.selection import imaging_selection
 
 __all__ = [
     "BASE_SYSTEM",
@@ -18,7 +16,5 @@ __all__ = [
     "Taken",
     "bundle",
     "code_system",
-    "compare",
-    "imaging_selection",
     "validate",
 ]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from braintumor.domain import Report
 from braintumor.fhir.course import changes, quality, response
-from braintumor.fhir.frame import Frame, issued
 from braintumor.fhir.imaging import body_structure, encounter, files, imaging_study
 from braintumor.fhir.imaging import endpoint as endpoint_part
 from braintumor.fhir.observations import measured, panel
-from braintumor.fhir.parts import BASE_SYSTEM, Naming, Part, Resource
+from braintumor.fhir.parts import BASE_SYSTEM, Frame, Naming, Part, Resource, issued
 from braintumor.fhir.patient import patient, subject
 from braintumor.fhir.provenance import device, provenance
 from braintumor.fhir.report import diagnostic_report

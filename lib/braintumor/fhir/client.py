@@ -10,10 +10,9 @@ from typing import Any
 
 from braintumor.domain import FhirError, Identifier, Report
 from braintumor.fhir.check import validate, walk
-from braintumor.fhir.compare import key_of
 from braintumor.fhir.order import RequestContext, read_context
 from braintumor.fhir.outcome import secrets_of
-from braintumor.fhir.parts import BASE_SYSTEM, Naming, Resource, bare_token
+from braintumor.fhir.parts import BASE_SYSTEM, Naming, Resource, bare_token, key_of
 from braintumor.fhir.receipt import Receipt, receipt
 from braintumor.fhir.transport import Transport, token_from, understood
 
@@ -107,7 +106,7 @@ class FhirClient:
         return receipt(whole, answer, secrets, host=self.transport.host, withdrawn=len(outdated))
 
     def read_back(self, report: Report) -> Resource:
-        """Everything the server has of a report, as a collection, for `braintumor.fhir.compare`.
+        """Everything the server has of a report, as a collection.
 
         Raises
         ------
@@ -115,7 +114,16 @@ class FhirClient:
             If it has no such report, or cannot be asked.
         """
         with understood(self.transport.host):
-            return self._read_back(self.naming.tag(report.uid))
+            found = {_address(each): each for kind in _TAGGED for each in self._tagged(kind, self.naming.tag(report.uid))}
+            if not any(address.startswith("DiagnosticReport/") for address in found):
+                raise FhirError(f"The FHIR server {self.transport.host} does not have this report", remedy="Send it first")
+            waiting = set(_shared(list(found.values())))
+            while waiting:
+                fresh = {address: self.transport.read(address) for address in sorted(waiting)}
+                found |= fresh
+                waiting = set(_shared(list(fresh.values()))) - found.keys()
+        entries = [{"fullUrl": f"{self.transport.base_url}/{address}", "resource": each} for address, each in found.items()]
+        return {"resourceType": "Bundle", "type": "collection", "entry": entries}
 
     def context(self, patient: Identifier | None = None, *, accession: str = "") -> RequestContext:
         """Who a study is about and why it was ordered, by the patient's identifier, the accession number, or both.
@@ -127,18 +135,6 @@ class FhirClient:
         """
         with understood(self.transport.host):
             return read_context(self.transport, self.naming, patient, accession)
-
-    def _read_back(self, tag: Resource) -> Resource:
-        found = {_address(each): each for kind in _TAGGED for each in self._tagged(kind, tag)}
-        if not any(address.startswith("DiagnosticReport/") for address in found):
-            raise FhirError(f"The FHIR server {self.transport.host} does not have this report", remedy="Send it first")
-        waiting = set(_shared(list(found.values())))
-        while waiting:
-            fresh = {address: self.transport.read(address) for address in sorted(waiting)}
-            found |= fresh
-            waiting = set(_shared(list(fresh.values()))) - found.keys()
-        entries = [{"fullUrl": f"{self.transport.base_url}/{address}", "resource": each} for address, each in found.items()]
-        return {"resourceType": "Bundle", "type": "collection", "entry": entries}
 
     def _tagged(self, kind: str, tag: Resource) -> list[Resource]:
         """What really carries the tag: on a server that does not search by tags everything of that kind would come."""

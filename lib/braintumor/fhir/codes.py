@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from braintumor.domain import Category, Code, Confirmation, Direction, LesionState, Severity
+from braintumor.domain import Code, Direction
 from braintumor.domain import regions as labels
 from braintumor.fhir.parts import BASE_SYSTEM, Resource
 
@@ -94,29 +95,15 @@ def ours(code: str) -> Code:
     return Code(code, "OURS", _displays()[code])
 
 
-def severity(value: Severity) -> Code:
-    """How much a quality flag matters."""
-    return ours(f"severity-{value.value}")
+def word(kind: str, value: StrEnum) -> Code:
+    """Our code for a word of a closed vocabulary.
 
+    NCIt has response categories without saying of which criteria, so even those are ours.
 
-def category(value: Category) -> Code:
-    """A RANO 2.0 category. NCIt has response categories without saying of which criteria, so these are ours."""
-    return ours(f"rano-{value.value.lower().replace(' ', '-')}")
-
-
-def confirmation(value: Confirmation) -> Code:
-    """Whether a category needs a second scan, and has it."""
-    return ours(f"confirmation-{value.value.replace(' ', '-')}")
-
-
-def course(value: LesionState) -> Code:
-    """What became of a lesion."""
-    return ours(f"course-{value.value}")
-
-
-def direction(value: Direction) -> Code:
-    """Which way a volume went."""
-    return ours(f"change-{value.value}")
+    >>> word("severity", Severity.SERIOUS).value
+    'severity-serious'
+    """
+    return ours(f"{kind}-{value.lower().replace(' ', '-')}")
 
 
 def coding(code: Code) -> Resource:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from braintumor.domain import Assessment, Comparison, Estimate, LesionChange, RegionChange, Severity
+from braintumor.domain import Assessment, Comparison, LesionChange, RegionChange, Severity
 from braintumor.fhir import codes
-from braintumor.fhir.frame import Frame
 from braintumor.fhir.imaging import study_by_uid
-from braintumor.fhir.observations import BODY_STRUCTURE, component, estimate, observation
-from braintumor.fhir.parts import Part, Resource, clean
+from braintumor.fhir.observations import BODY_STRUCTURE, amount, coded, component, estimate, observation
+from braintumor.fhir.parts import Frame, Part, Resource, clean
 
 _SERIOUS_FIRST = (Severity.SERIOUS, Severity.WARNING, Severity.INFO)
 
@@ -55,24 +54,27 @@ def quality(frame: Frame) -> Part:
     """All quality flags in one Observation: the most serious one is its value, each flag a component."""
     flags = frame.report.findings.flags
     worst = min((flag.severity for flag in flags), key=_SERIOUS_FIRST.index, default=None)
-    code = codes.severity(worst) if worst else codes.ours("severity-none")
+    code = codes.word("severity", worst) if worst else codes.ours("severity-none")
     parts = [
         component(
             codes.ours("quality-flag"),
-            {"valueString": clean(flag.message) or flag.code, "interpretation": [codes.concept(codes.severity(flag.severity))]},
+            {
+                "valueString": clean(flag.message) or flag.code,
+                "interpretation": [codes.concept(codes.word("severity", flag.severity))],
+            },
             text=clean(flag.code),
         )
         for flag in flags
     ]
-    content = {"valueCodeableConcept": codes.concept(code), **({"component": parts} if parts else {})}
+    content = {"valueCodeableConcept": codes.concept(code), "component": parts}
     return observation(frame, "quality", codes.concept(codes.ours("quality-flags")), content, warned=False)
 
 
 def _change(change: RegionChange, prior: list[Resource]) -> Resource:
-    components = [component(codes.ours("volume-before"), {"valueQuantity": estimate(change.before, "mL")})]
+    components = [amount(codes.ours("volume-before"), estimate(change.before, "mL"))]
     if change.percent is not None:
-        components.append(component(codes.ours("change-percent"), {"valueQuantity": estimate(change.percent, "%")}))
-    words = codes.direction(change.direction)
+        components.append(amount(codes.ours("change-percent"), estimate(change.percent, "%")))
+    words = codes.word("change", change.direction)
     standard = codes.INTERPRETATIONS.get(change.direction)
     return {
         "valueQuantity": estimate(change.ml, "mL"),
@@ -82,39 +84,31 @@ def _change(change: RegionChange, prior: list[Resource]) -> Resource:
 
 
 def _course(lesion: LesionChange, where: Part | None, prior: list[Resource]) -> Resource:
-    now = component(codes.VOLUME, {"valueQuantity": estimate(lesion.now, "mL")})
-    before = [] if lesion.before is None else [_before(lesion.before)]
+    now = amount(codes.VOLUME, estimate(lesion.now, "mL"))
+    before = [] if lesion.before is None else [amount(codes.ours("volume-before"), estimate(lesion.before, "mL"))]
     place = codes.concept(codes.BRAIN)
     if where is not None:
         place["extension"] = [{"url": BODY_STRUCTURE, "valueReference": where.reference}]
-    value = codes.concept(codes.course(lesion.state))
+    value = codes.concept(codes.word("course", lesion.state))
     return {"valueCodeableConcept": value, "bodySite": place, "component": [now, *before, *prior]}
-
-
-def _before(value: Estimate) -> Resource:
-    return component(codes.ours("volume-before"), {"valueQuantity": estimate(value, "mL")})
 
 
 def _assessed(found: Assessment) -> Resource:
     components = [
-        component(codes.ours("rano-standing"), {"valueCodeableConcept": codes.concept(codes.category(found.standing))}),
-        component(
-            codes.ours("rano-confirmation"), {"valueCodeableConcept": codes.concept(codes.confirmation(found.confirmation))}
-        ),
+        coded(codes.ours("rano-standing"), codes.word("rano", found.standing)),
+        coded(codes.ours("rano-confirmation"), codes.word("confirmation", found.confirmation)),
     ]
     if clean(found.rule):
         components.append(component(codes.ours("rano-rule"), {"valueString": clean(found.rule)}))
     shares = {"change-from-baseline": found.change_from_baseline, "change-from-nadir": found.change_from_nadir}
     components += [
-        component(codes.ours(code), {"valueQuantity": codes.quantity(100 * share, "%")})
-        for code, share in shares.items()
-        if share is not None
+        amount(codes.ours(code), codes.quantity(100 * share, "%")) for code, share in shares.items() if share is not None
     ]
     used = [f"{name}: {value}" for name, value in found.used.items()]
     missing = [f"Not given: {', '.join(found.missing)}"] if found.missing else []
     notes = [{"text": clean(text)} for text in (found.notice, *found.caveats, *missing, *used) if clean(text)]
-    value = codes.concept(codes.category(found.category))
-    return {"valueCodeableConcept": value, "component": components, **({"note": notes} if notes else {})}
+    value = codes.concept(codes.word("rano", found.category))
+    return {"valueCodeableConcept": value, "component": components, "note": notes}
 
 
 def _prior_date(comparison: Comparison) -> list[Resource]:

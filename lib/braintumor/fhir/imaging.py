@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import urlsplit
 
 from braintumor.domain import Code, FhirError, Lesion, Report, StoredInstance, StoredSeries
 from braintumor.fhir import codes
-from braintumor.fhir.frame import Frame
-from braintumor.fhir.parts import DICOM_UID, URI, Naming, Part, Resource, clean, oid, updated
+from braintumor.fhir.parts import DICOM_UID, URI, Frame, Naming, Part, Resource, clean, filled, oid, updated
 
 
 def endpoint(address: str, naming: Naming) -> Part:
@@ -59,7 +57,7 @@ def imaging_study(report: Report, subject: Resource, visit: Resource, archive: R
     """
     study = report.study
     modalities = dict.fromkeys(clean(series.modality) or "OT" for series in study.series)
-    content: Resource = {
+    content = {
         "resourceType": "ImagingStudy",
         "identifier": [{"system": DICOM_UID, "value": oid(study.uid)}, *accession(report, naming)],
         "status": "available",
@@ -75,8 +73,7 @@ def imaging_study(report: Report, subject: Resource, visit: Resource, archive: R
         "description": clean(study.description),
         "series": [_series(series) for series in study.series],
     }
-    kept = {key: value for key, value in content.items() if value not in (None, "", [])}
-    return updated(naming, "study", study.uid, kept)
+    return updated(naming, "study", study.uid, filled(content))
 
 
 def files(report: Report, subject: Resource, naming: Naming) -> Iterator[Part]:
@@ -147,7 +144,7 @@ def named_information(sha256: str) -> Resource:
 
 def _series(series: StoredSeries) -> Resource:
     listed = [_instance(instance) for instance in series.instances if instance.class_uid]
-    content: dict[str, Any] = {
+    content = {
         "uid": series.uid,
         "modality": _modality(clean(series.modality) or "OT"),
         "description": clean(series.description),
@@ -155,7 +152,7 @@ def _series(series: StoredSeries) -> Resource:
         "bodySite": codes.coding(codes.BRAIN),
         "instance": listed,
     }
-    return {key: value for key, value in content.items() if value not in ("", [])}
+    return filled(content)
 
 
 def _instance(instance: StoredInstance) -> Resource:

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from braintumor.domain import Code, Diameters, Estimate, Lesion, Region, RegionMeasurement, Severity
 from braintumor.fhir import codes
-from braintumor.fhir.frame import Frame, issued, status
 from braintumor.fhir.imaging import site
-from braintumor.fhir.parts import Part, Resource, clean
+from braintumor.fhir.parts import Frame, Part, Resource, clean, filled, issued, status
 
 UNCERTAINTY = "http://hl7.org/fhir/StructureDefinition/iso21090-uncertainty"
 UNCERTAINTY_TYPE = "http://hl7.org/fhir/StructureDefinition/iso21090-uncertaintyType"
@@ -67,21 +66,31 @@ def observation(frame: Frame, key: str, code: Resource, content: Resource, *, wa
         "category": [codes.concept(codes.IMAGING)],
         "code": code,
         **frame.common,
-        **({"effectiveDateTime": report.study.date.isoformat()} if report.study.date else {}),
+        "effectiveDateTime": report.study.date.isoformat() if report.study.date else None,
         "issued": issued(report),
-        **({"performer": [{"type": "Practitioner", "display": clean(author.name) or "Annotator"}]} if person else {}),
+        "performer": [{"type": "Practitioner", "display": clean(author.name) or "Annotator"}] if person else [],
         "method": codes.concept(codes.ours("method-person" if person else "method-model")),
         "device": frame.device,
         "derivedFrom": list(frame.sources),
         **content,
+        "note": [*content.get("note", ()), *(_warnings(frame) if warned else ())],
     }
-    notes = [*content.get("note", ()), *(_warnings(frame) if warned else ())]
-    return frame.part(key, resource | ({"note": notes} if notes else {}))
+    return frame.part(key, filled(resource))
 
 
 def component(code: Code, content: Resource, *, text: str = "") -> Resource:
     """A part of an Observation that says nothing without it."""
     return {"code": codes.concept(code, text=text), **content}
+
+
+def amount(code: Code, quantity: Resource, *, text: str = "") -> Resource:
+    """A component that is a Quantity."""
+    return component(code, {"valueQuantity": quantity}, text=text)
+
+
+def coded(code: Code, value: Code) -> Resource:
+    """A component that is a code."""
+    return component(code, {"valueCodeableConcept": codes.concept(value)})
 
 
 def estimate(value: Estimate, unit: str) -> Resource:
@@ -97,11 +106,11 @@ def estimate(value: Estimate, unit: str) -> Resource:
 
 def _region(frame: Frame, key: str, region: RegionMeasurement) -> Iterator[Part]:
     place = site(region.side, region.lobe)
-    finding = component(codes.FINDING, {"valueCodeableConcept": codes.concept(codes.FINDINGS[key])})
-    components = [finding, component(codes.SIMPSON, {"valueQuantity": codes.quantity(region.simpson_ml, "mL")})]
+    finding = coded(codes.FINDING, codes.FINDINGS[key])
+    components = [finding, amount(codes.SIMPSON, codes.quantity(region.simpson_ml, "mL"))]
     confidence = frame.report.findings.technique.confidence.get(Region(key)) if key in Region.__members__ else None
     if confidence is not None:
-        components.append(component(codes.ours("mean-probability"), {"valueQuantity": codes.quantity(confidence, "1")}))
+        components.append(amount(codes.ours("mean-probability"), codes.quantity(confidence, "1")))
     code = codes.concept(codes.ours(f"volume-{key}"), codes.VOLUME)
     content = {"valueQuantity": _volume(frame, key, region), "bodySite": place, "component": components}
     yield observation(frame, f"region/{key}/volume", code, content)
@@ -116,9 +125,9 @@ def _region(frame: Frame, key: str, region: RegionMeasurement) -> Iterator[Part]
 
 def _lesion(frame: Frame, lesion: Lesion, where: Part) -> Iterator[Part]:
     place = site(lesion.side, None) | {"extension": [{"url": BODY_STRUCTURE, "valueReference": where.reference}]}
-    finding = component(codes.FINDING, {"valueCodeableConcept": codes.concept(codes.NEOPLASM)})
+    finding = coded(codes.FINDING, codes.NEOPLASM)
     inside = [
-        component(codes.ours(f"part-volume-{key}"), {"valueQuantity": codes.quantity(lesion.volume_ml[key], "mL")})
+        amount(codes.ours(f"part-volume-{key}"), codes.quantity(lesion.volume_ml[key], "mL"))
         for key in ("TC", "ET")
         if key in lesion.volume_ml
     ]
@@ -136,8 +145,8 @@ def _lesion(frame: Frame, lesion: Lesion, where: Part) -> Iterator[Part]:
 def _bidimensional(diameters: Diameters, components: list[Resource]) -> Resource:
     """Product as the value, both diameters as components: they were measured together and mean little apart."""
     axes = [
-        component(codes.LONG_AXIS, {"valueQuantity": codes.quantity(diameters.longest_mm, "mm")}, text="Longest diameter"),
-        component(codes.SHORT_AXIS, {"valueQuantity": codes.quantity(diameters.perpendicular_mm, "mm")}, text="Perpendicular"),
+        amount(codes.LONG_AXIS, codes.quantity(diameters.longest_mm, "mm"), text="Longest diameter"),
+        amount(codes.SHORT_AXIS, codes.quantity(diameters.perpendicular_mm, "mm"), text="Perpendicular"),
     ]
     return {
         "valueQuantity": codes.quantity(diameters.product_mm2, "mm2"),

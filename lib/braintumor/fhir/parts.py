@@ -1,4 +1,4 @@
-"""The parts of a bundle: a resource, the identifier it is found by again, and the request that stores it once."""
+"""The parts of a bundle: a resource, the identifier it is found by again, the request that stores it once, what all repeat."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from braintumor.domain import Action, FinalReportError, Report, Status
+
 BASE_SYSTEM = "https://braintumor.example/fhir"
 """Prefix of our own identifier systems and of our code system. A name that nobody can own (RFC 2606); it is never fetched."""
 
@@ -17,6 +19,9 @@ URI = "urn:ietf:rfc:3986"
 
 Resource = dict[str, Any]
 """One FHIR resource, or a piece of one, as JSON holds it."""
+
+Key = tuple[str, str, str]
+"""Resource type, system and value of what a resource is known by."""
 
 _NAMESPACE = uuid.UUID("0e9fcb3a-6d0c-5c3f-8f2e-5a1f6b8d7c41")
 _UNSEARCHABLE = re.compile(r"[\\$,|]")
@@ -72,6 +77,40 @@ class Part:
     def entry(self) -> Resource:
         """As an entry of a transaction."""
         return {"fullUrl": self.full_url, "resource": self.resource, "request": self.request}
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One report on its way into resources.
+
+    Attributes
+    ----------
+    subject
+        Reference to the patient.
+    encounter
+        None for NIfTI.
+    sources
+        References to what was measured: the ImagingStudy, or the NIfTI files.
+    device
+        Reference to the software.
+    """
+
+    report: Report
+    naming: Naming
+    subject: Resource
+    encounter: Resource | None
+    sources: tuple[Resource, ...]
+    device: Resource
+
+    @property
+    def common(self) -> Resource:
+        """Subject and encounter, as most resources have them."""
+        return {"subject": self.subject, **({"encounter": self.encounter} if self.encounter else {})}
+
+    def part(self, key: str, content: Resource, *, name: str = "") -> Part:
+        """A resource that belongs to this report alone; `key` names it among the report's resources."""
+        marked = {**content, "meta": {"tag": [self.naming.tag(self.report.uid)]}}
+        return updated(self.naming, "report-part", f"{self.report.uid}/{key}", marked, name=name or key)
 
 
 def updated(naming: Naming, what: str, value: str, content: Resource, *, name: str = "") -> Part:
@@ -133,6 +172,11 @@ def clean(value: str) -> str:
     ).strip()
 
 
+def filled(content: Resource) -> Resource:
+    """A resource without the elements that have nothing in them: FHIR allows none that is empty."""
+    return {key: value for key, value in content.items() if value not in (None, "", [])}
+
+
 def instant(moment: datetime) -> str:
     """A point in time with its zone; one without is this machine's local time, as everywhere in this package."""
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -141,3 +185,42 @@ def instant(moment: datetime) -> str:
 def oid(uid: str) -> str:
     """A DICOM UID as URI."""
     return f"urn:oid:{uid}"
+
+
+def key_of(resource: Resource) -> Key:
+    """What a resource is known by: its first identifier, or its first tag where its kind has none."""
+    kind = str(resource.get("resourceType", ""))
+    tags = sorted(resource.get("meta", {}).get("tag", ()), key=lambda tag: str(tag.get("system", "")))  # they have no order
+    known = resource.get("identifier") or tags or [{}]
+    first = known[0] if isinstance(known, list) else known
+    return kind, str(first.get("system", "")), str(first.get("value") or first.get("code") or "")
+
+
+def status(report: Report) -> str:
+    """Status of the DiagnosticReport and its Observations.
+
+    A version that follows an approved one is ``amended`` (something changed after it was final; ``corrected`` would claim to
+    know that it was an error). A higher number alone does not amend: an edited draft gets one too.
+
+    Raises
+    ------
+    FinalReportError
+        If it is a draft of a report that was final before. Stored, it would take the final report's place.
+    """
+    approvals = sum(entry.action is Action.APPROVED for entry in report.audit)
+    if report.status is Status.DRAFT:
+        if approvals:
+            raise FinalReportError(
+                "The report is a draft that amends a final report, and would replace it on the FHIR server",
+                remedy="Approve the amendment first, then send it",
+            )
+        return "preliminary"
+    amended = approvals > 1 or any(entry.action is Action.AMENDED for entry in report.audit)
+    return "amended" if amended else "final"
+
+
+def issued(report: Report) -> str:
+    """When this version became what it is: its approval, or the last thing that happened to it."""
+    approved = report.approved
+    moment = approved.when if approved else report.audit[-1].when if report.audit else report.provenance.created
+    return instant(moment)

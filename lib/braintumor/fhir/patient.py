@@ -6,12 +6,9 @@ import re
 from collections.abc import Iterator
 from datetime import date
 
-from braintumor.domain import Identifier, Patient, Report
+from braintumor.domain import ABHA, Identifier, Patient, Report
 from braintumor.fhir import codes
-from braintumor.fhir.parts import Naming, Part, Resource, clean, full_url, plain_token, token
-
-ABHA = "https://healthid.abdm.gov.in"
-"""System of India's health account numbers, as the ABDM guide of NRCeS writes it in its examples."""
+from braintumor.fhir.parts import Naming, Part, Resource, clean, filled, full_url, plain_token, token
 
 GENDERS = {"M": "male", "F": "female", "O": "other"}
 REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
@@ -39,8 +36,7 @@ def patient(report: Report, naming: Naming) -> Part | None:
     searched = [each for each in found if each.system and plain_token(each.value)] or list(found)
     query = ",".join(token(each.system, each.value) for each in searched)
     request = {"method": "POST", "url": "Patient", "ifNoneExist": f"identifier={query}"}
-    kept = {key: value for key, value in resource.items() if value}
-    return Part("Patient", full_url("Patient", found[0].system, found[0].value), kept, request)
+    return Part("Patient", full_url("Patient", found[0].system, found[0].value), filled(resource), request)
 
 
 def subject(report: Report, part: Part | None, naming: Naming) -> Resource:
@@ -110,7 +106,7 @@ def _human_name(group: str, code: str, *, several: bool) -> Resource | None:
     name |= {"prefix": [prefix] if prefix else [], "suffix": [suffix] if suffix else []}
     if several:
         name["extension"] = [{"url": REPRESENTATION, "valueCode": code}]
-    return {key: item for key, item in name.items() if item}
+    return filled(name)
 
 
 def birth_date(value: str) -> str:

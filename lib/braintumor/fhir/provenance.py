@@ -9,9 +9,8 @@ from urllib.parse import quote
 
 from braintumor.domain import Action, Code, Entry, Report
 from braintumor.fhir import codes
-from braintumor.fhir.frame import Frame, issued, status
 from braintumor.fhir.imaging import named_information
-from braintumor.fhir.parts import Naming, Part, Resource, clean, full_url, instant, updated
+from braintumor.fhir.parts import Frame, Naming, Part, Resource, clean, filled, full_url, instant, issued, status, updated
 from braintumor.fhir.report import version
 
 PRODUCT = "braintumor"
@@ -55,7 +54,7 @@ def device(report: Report, naming: Naming) -> Part:
         "note": [{"text": "Research use only. Not a medical device."}],
     }
     key = hashlib.sha256(repr((PRODUCT, sorted(versions.items()))).encode()).hexdigest()
-    return updated(naming, "device", key, {name: value for name, value in content.items() if value != []})
+    return updated(naming, "device", key, filled(content))
 
 
 def provenance(frame: Frame, targets: Sequence[Part]) -> Part:

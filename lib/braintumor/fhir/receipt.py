@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from braintumor.domain import FhirError
-from braintumor.fhir.compare import key_of
 from braintumor.fhir.outcome import said
-from braintumor.fhir.parts import Resource
+from braintumor.fhir.parts import Resource, key_of
 
 _LOCATION = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9.-]{1,64})(?:/_history/([A-Za-z0-9.-]{1,64}))?$")
 _NAMED = 8

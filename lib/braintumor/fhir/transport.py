@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -97,12 +96,6 @@ class Transport:
         self._client = httpx.Client(
             headers=headers, timeout=self.timeout, verify=context, follow_redirects=False, trust_env=False
         )
-
-    def __enter__(self) -> Transport:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close connections."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from braintumor.domain import GeometryError, Region, Segmentation, bounding_box, region_mask
+from braintumor.domain import GeometryError, Region, Segmentation, bounding_box, dice, region_mask
 
 _DICE, _ML = 4, 3
 """Decimals kept; a voxel of 1 mm is 0.001 mL."""
@@ -60,13 +60,12 @@ def change(before: Segmentation, after: Segmentation) -> MaskChange:
         )
     box = bounding_box((before.mask > 0) | (after.mask > 0))
     old, new, voxel_ml = before.mask[box], after.mask[box], before.grid.voxel_ml
-    dice: dict[Region, float | None] = {}
+    overlap: dict[Region, float | None] = {}
     added, removed = {}, {}
     for region in Region:
         a, b = region_mask(old, region), region_mask(new, region)
-        both, total = int(np.count_nonzero(a & b)), int(np.count_nonzero(a) + np.count_nonzero(b))
-        dice[region] = 2 * both / total if total else None
+        overlap[region] = dice(a, b) if a.any() or b.any() else None
         added[region] = int(np.count_nonzero(b & ~a)) * voxel_ml
         removed[region] = int(np.count_nonzero(a & ~b)) * voxel_ml
     changed = int(np.count_nonzero(old != new)) * voxel_ml
-    return MaskChange(MappingProxyType(dice), MappingProxyType(added), MappingProxyType(removed), changed)
+    return MaskChange(MappingProxyType(overlap), MappingProxyType(added), MappingProxyType(removed), changed)

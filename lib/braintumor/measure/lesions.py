@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pydicom.uid import generate_uid
 from scipy import ndimage
 
-from braintumor.domain import Flag, Grid, Lesion, Region, Severity, region_mask
+from braintumor.domain import Flag, Grid, Lesion, Region, Severity, Side, region_mask
 from braintumor.measure.atlas import Match
 from braintumor.measure.diameter import axial_diameters
 from braintumor.measure.location import centroid_lps, side_of, voxel_centres
@@ -17,7 +17,6 @@ from braintumor.measure.location import centroid_lps, side_of, voxel_centres
 MIN_LESION_ML = 0.05
 """Smaller components are specks: 50 voxels of 1 mm3, the size below which BraTS 2023 scores no lesion either."""
 
-UNKNOWN_SIDE = "unknown"
 """A lesion's side where there is no brain mask to tell the midline from."""
 
 _ALL_26_NEIGHBOURS = np.ones((3, 3, 3), int)
@@ -45,7 +44,7 @@ def find_lesions(
     mask
         uint8 (i, j, k) on `grid`, values of `braintumor.domain.LABELS`.
     match
-        Where the brain's midline is; None leaves every side `UNKNOWN_SIDE`.
+        Where the brain's midline is; None leaves every side unknown.
     min_lesion_ml
         Components below it are counted in the flag ``small-components`` and not listed; they stay part of all volumes.
     first_slice
@@ -100,7 +99,7 @@ def _lesion(
         tracking_id=f"Lesion {number}",
         volume_ml=volume_ml,
         centroid_lps=centroid_lps(world),
-        side=UNKNOWN_SIDE if match is None else side_of(world, match),
+        side=Side.UNKNOWN if match is None else side_of(world, match),
         diameters=diameters,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.domain import Grid
+from braintumor.domain import Grid, Side
 from braintumor.measure.atlas import LOBES, Match
 
 MIDLINE_MM = 5.0
@@ -23,20 +23,20 @@ def centroid_lps(world: Points) -> tuple[float, float, float]:
     return float(x), float(y), float(z)
 
 
-def side_of(world: Points, match: Match) -> str:
-    """``left``, ``right``, ``both`` or ``midline`` of the patient, from voxel centres (n, 3), LPS+ mm.
+def side_of(world: Points, match: Match) -> Side:
+    """Side of the patient, from voxel centres (n, 3), LPS+ mm.
 
-    ``both`` if at least `BOTH_SHARE` of the volume lies more than `MIDLINE_MM` left of the mid-sagittal plane and at least
-    as much lies more than `MIDLINE_MM` right of it; else ``midline`` if the centroid lies within `MIDLINE_MM` of the plane;
+    BOTH if at least `BOTH_SHARE` of the volume lies more than `MIDLINE_MM` left of the mid-sagittal plane and at least
+    as much lies more than `MIDLINE_MM` right of it; else MIDLINE if the centroid lies within `MIDLINE_MM` of the plane;
     else the side of the centroid. The band is as wide as the plane's estimate may be wrong, so a tumour that merely
     touches the midline is not called bilateral.
     """
     left = match.left_of_midline(world)
     if min((left > MIDLINE_MM).mean(), (left < -MIDLINE_MM).mean()) >= BOTH_SHARE:
-        return "both"
+        return Side.BOTH
     if abs(left.mean()) <= MIDLINE_MM:
-        return "midline"
-    return "left" if left.mean() > 0 else "right"
+        return Side.MIDLINE
+    return Side.LEFT if left.mean() > 0 else Side.RIGHT
 
 
 def lobe_of(world: Points, match: Match) -> tuple[str, float]:

@@ -49,7 +49,7 @@ class _Tumour:
         return int(self.box[2].start)
 
 
-def measure(
+def measure_case(
     segmentation: Segmentation, brain: Mask | None, *, case_id: str, min_lesion_ml: float = MIN_LESION_ML
 ) -> Measurements:
     """Everything measured of one segmentation; definitions and units are those of `braintumor.domain`.

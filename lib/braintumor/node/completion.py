@@ -1,4 +1,4 @@
-"""Which series of a study count, and when it is complete: quiet long enough, as many instances as agreed, or its sender said."""
+"""Which series of a study count, and when it is complete: quiet for long, as many as agreed, or its sender said so."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from braintumor.node.ledger import Ledger, SeriesFacts
+from braintumor.node.ledger import Ledger, ReceivedSeries
 from braintumor.node.settings import NodeSettings, Rule
 from braintumor.node.states import StudyState
 
@@ -72,12 +72,12 @@ class Completion:
         return True
 
 
-def used_series(series: Iterable[SeriesFacts], rules: Sequence[Rule]) -> list[SeriesFacts]:
+def used_series(series: Iterable[ReceivedSeries], rules: Sequence[Rule]) -> list[ReceivedSeries]:
     """The series whose first fitting rule says ``process``; one that no rule fits is ignored."""
     return [one for one in series if _action(one, rules) == "process"]
 
 
-def _action(series: SeriesFacts, rules: Sequence[Rule]) -> str:
+def _action(series: ReceivedSeries, rules: Sequence[Rule]) -> str:
     for rule in rules:
         if (
             rule.modality in ("", series.modality)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from braintumor.node.ledger import Ledger
 from braintumor.node.settings import Work
-from braintumor.node.states import Study
+from braintumor.node.states import StudyRecord
 
 log = logging.getLogger("braintumor.node.leases")
 
@@ -50,7 +50,7 @@ class Leases:
             if study.owner == owner:
                 self._take(study)
 
-    def _take(self, study: Study) -> bool:
+    def _take(self, study: StudyRecord) -> bool:
         if not self._ledger.lost(study, self._work.attempts):
             return False
         log.warning("worker-lost", extra={"facts": {"study": study.pseudonym, "attempts": study.attempts + 1}})

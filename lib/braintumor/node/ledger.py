@@ -12,14 +12,14 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from braintumor.node.schema import Database, deliveries, events, instances, studies
 from braintumor.node.spool import Arrival
-from braintumor.node.states import MAY_FOLLOW, DeliveryState, Reason, Study, StudyState
+from braintumor.node.states import MAY_FOLLOW, DeliveryState, Reason, StudyRecord, StudyState
 
 _UNDER_WAY = (StudyState.RECEIVED, StudyState.COMPLETE, StudyState.RUNNING)
-_FIELDS = [studies.c[name] for name in Study.__dataclass_fields__]
+_FIELDS = [studies.c[name] for name in StudyRecord.__dataclass_fields__]
 
 
 @dataclass(frozen=True, slots=True)
-class SeriesFacts:
+class ReceivedSeries:
     """What rules ask of a series."""
 
     uid: str
@@ -67,7 +67,7 @@ class Ledger:
             connection.execute(update(studies).where(studies.c.id == study.id).values(**values))
             return True
 
-    def _new(self, connection: Connection, pseudonym: str, first: Arrival) -> Study:
+    def _new(self, connection: Connection, pseudonym: str, first: Arrival) -> StudyRecord:
         at = now()
         row = {"pseudonym": pseudonym, "study_uid": first.study_uid, "state": StudyState.RECEIVED, "calling": first.calling}
         found = connection.execute(insert(studies).values(**row, first_received=at, changed=at).returning(*_FIELDS)).one()
@@ -80,7 +80,7 @@ class Ledger:
         with self.database.reading() as connection:
             return frozenset(connection.scalars(query))
 
-    def series(self, study_id: int) -> list[SeriesFacts]:
+    def series(self, study_id: int) -> list[ReceivedSeries]:
         """The series of a study, in the order they came."""
         query = select(instances).where(instances.c.study_id == study_id).order_by(instances.c.id)
         grouped: dict[str, list[Any]] = {}
@@ -88,7 +88,7 @@ class Ledger:
             for row in connection.execute(query):
                 grouped.setdefault(row.series_uid, []).append(row)
         return [
-            SeriesFacts(
+            ReceivedSeries(
                 uid,
                 rows[0].modality,
                 rows[0].description,
@@ -99,19 +99,19 @@ class Ledger:
             for uid, rows in grouped.items()
         ]
 
-    def complete(self, study: Study) -> bool:
+    def complete(self, study: StudyRecord) -> bool:
         """Nothing more is expected. The time of the results' content is set here, so that every run of them is the same."""
         created = datetime.now().astimezone().isoformat(timespec="seconds")
         same = (studies.c.revision == study.revision, studies.c.generation == study.generation)
         return self._step(study, StudyState.COMPLETE, *same, facts={"instances": study.instances}, created=created, attempts=0)
 
-    def ignore(self, study: Study) -> bool:
+    def ignore(self, study: StudyRecord) -> bool:
         """No series of it is ours by the rules."""
         return self._step(study, StudyState.IGNORED, studies.c.revision == study.revision)
 
     # -- work ----------------------------------------------------------------------------------------------------------
 
-    def claim(self, owner: str, pseudonym: str | None = None) -> Study | None:
+    def claim(self, owner: str, pseudonym: str | None = None) -> StudyRecord | None:
         """Take a COMPLETE study for this worker: those that failed least often first, then the oldest.
 
         Parameters
@@ -139,13 +139,13 @@ class Ledger:
                 return study
             return _study(connection.execute(select(*_FIELDS).where(studies.c.id == found)).one())
 
-    def beat(self, study: Study) -> bool:
+    def beat(self, study: StudyRecord) -> bool:
         """Say that the worker lives; False if the study is not its any more."""
         mine = update(studies).where(*_mine(study)).values(heartbeat=studies.c.heartbeat + 1)
         with self.database.writing() as connection:
             return bool(connection.execute(mine).rowcount)
 
-    def produced(self, study: Study, results: str, destinations: Sequence[str], facts: Mapping[str, Any]) -> bool:
+    def produced(self, study: StudyRecord, results: str, destinations: Sequence[str], facts: Mapping[str, Any]) -> bool:
         """Results are durable in the folder `results`; deliveries begin to wait. False: they are of no use, remove them."""
         with self.database.writing() as connection:
             present = locked(connection, studies.c.id == study.id)
@@ -174,32 +174,32 @@ class Ledger:
             note(connection, study.id, study.generation, "produced", facts)
             return True
 
-    def failed(self, study: Study, reason: str, detail: str) -> bool:
+    def failed(self, study: StudyRecord, reason: str, detail: str) -> bool:
         """The study cannot be done; unless instances came meanwhile, which may change that."""
         return self._ended(study, reason, detail, StudyState.FAILED)
 
-    def lost(self, study: Study, attempts: int) -> bool:
+    def lost(self, study: StudyRecord, attempts: int) -> bool:
         """Its worker is gone, or met an unforeseen error: again, after the others, or FAILED after so many attempts."""
         if study.attempts + 1 < attempts:
             return self._ended(study, "", "", StudyState.COMPLETE)
         words = f"The worker ended without an answer {study.attempts + 1} times; the log has the reason"
         return self._ended(study, Reason.CRASHED, words, StudyState.FAILED)
 
-    def released(self, study: Study) -> bool:
+    def released(self, study: StudyRecord) -> bool:
         """The worker stops before the study is done, which is not the study's fault."""
         with self.database.writing() as connection:
             values = {"state": StudyState.COMPLETE, "owner": "", "changed": now()}
             return bool(connection.execute(update(studies).where(*_mine(study)).values(**values)).rowcount)
 
-    def running(self) -> list[Study]:
+    def running(self) -> list[StudyRecord]:
         """Studies that a worker has."""
         return self._select(select(*_FIELDS).where(studies.c.state == StudyState.RUNNING))
 
-    def in_state(self, state: StudyState) -> list[Study]:
+    def in_state(self, state: StudyState) -> list[StudyRecord]:
         """Studies in one state, oldest first."""
         return self._select(select(*_FIELDS).where(studies.c.state == state).order_by(studies.c.id))
 
-    def _ended(self, study: Study, reason: str, detail: str, state: StudyState) -> bool:
+    def _ended(self, study: StudyRecord, reason: str, detail: str, state: StudyState) -> bool:
         with self.database.writing() as connection:
             present = locked(connection, studies.c.id == study.id)
             if present is None or present.state != StudyState.RUNNING or present.owner != study.owner:
@@ -214,7 +214,7 @@ class Ledger:
             note(connection, study.id, study.generation, code, {"reason": reason} if reason else {})
             return True
 
-    def _back(self, connection: Connection, study: Study) -> None:
+    def _back(self, connection: Connection, study: StudyRecord) -> None:
         values = {"state": StudyState.RECEIVED, "owner": "", "changed": now()}
         connection.execute(update(studies).where(studies.c.id == study.id).values(**values))
         note(connection, study.id, study.generation, "instances-meanwhile", {})
@@ -236,12 +236,12 @@ class Ledger:
             note(connection, study.id, study.generation, "retried", {})
             return True
 
-    def find(self, pseudonym: str) -> Study | None:
+    def find(self, pseudonym: str) -> StudyRecord | None:
         """The study of a pseudonym."""
         found = self._select(select(*_FIELDS).where(studies.c.pseudonym == pseudonym))
         return found[0] if found else None
 
-    def recent(self, limit: int) -> list[Study]:
+    def recent(self, limit: int) -> list[StudyRecord]:
         """Failed studies first, then the latest changes."""
         order = (studies.c.state != StudyState.FAILED, studies.c.changed.desc())
         return self._select(select(*_FIELDS).order_by(*order).limit(limit))
@@ -279,18 +279,18 @@ class Ledger:
             rows = connection.execute(query).all()
         return {StudyState(s): max(0.0, (present - datetime.fromisoformat(at)).total_seconds()) for s, at in rows}
 
-    def removable(self, before: datetime) -> list[Study]:
+    def removable(self, before: datetime) -> list[StudyRecord]:
         """Studies that are done with since before a time."""
         done = studies.c.state.in_((StudyState.ACKNOWLEDGED, StudyState.IGNORED))
         return self._select(select(*_FIELDS).where(done, studies.c.changed < before.isoformat(timespec="milliseconds")))
 
-    def remove(self, study: Study) -> None:
+    def remove(self, study: StudyRecord) -> None:
         """Forget a study whose files are removed."""
         with self.database.writing() as connection:
             connection.execute(delete(studies).where(studies.c.id == study.id))
 
     def _step(
-        self, study: Study, state: StudyState, *conditions: Any, facts: Mapping[str, Any] | None = None, **values: Any
+        self, study: StudyRecord, state: StudyState, *conditions: Any, facts: Mapping[str, Any] | None = None, **values: Any
     ) -> bool:
         if state not in MAY_FOLLOW[study.state]:
             return False
@@ -301,23 +301,23 @@ class Ledger:
             note(connection, study.id, study.generation, state.value, facts or {})
             return True
 
-    def _select(self, query: Any) -> list[Study]:
+    def _select(self, query: Any) -> list[StudyRecord]:
         with self.database.reading() as connection:
             return [_study(row) for row in connection.execute(query)]
 
 
-def _mine(study: Study) -> tuple[Any, ...]:
+def _mine(study: StudyRecord) -> tuple[Any, ...]:
     return studies.c.id == study.id, studies.c.state == StudyState.RUNNING, studies.c.owner == study.owner
 
 
-def locked(connection: Connection, condition: Any) -> Study | None:
+def locked(connection: Connection, condition: Any) -> StudyRecord | None:
     """The study that fits, and nobody else changes it before this transaction ends."""
     row = connection.execute(select(*_FIELDS).where(condition).with_for_update()).one_or_none()
     return None if row is None else _study(row)
 
 
-def _study(row: Row[Any]) -> Study:
-    return Study(**{**row._mapping, "state": StudyState(row.state)})
+def _study(row: Row[Any]) -> StudyRecord:
+    return StudyRecord(**{**row._mapping, "state": StudyState(row.state)})
 
 
 def _row(study_id: int, generation: int, arrival: Arrival) -> dict[str, Any]:

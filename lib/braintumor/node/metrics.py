@@ -116,7 +116,7 @@ def name_destinations(names: Iterable[str]) -> None:
             _deliveries.labels(_label(name), state.value)
 
 
-class Facts(Protocol):
+class LedgerFacts(Protocol):
     """How things stand; the ledger implements it. Each method raises `DatabaseError` while the database is down."""
 
     def counts(self) -> Mapping[StudyState, int]:
@@ -144,7 +144,7 @@ class Standing(Collector):
         Free space of the spool's disk; left out where it raises OSError.
     """
 
-    facts: Facts
+    facts: LedgerFacts
     free_bytes: Callable[[], int]
 
     def describe(self) -> Iterable[Metric]:

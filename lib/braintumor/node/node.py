@@ -20,9 +20,9 @@ from braintumor.node.deliver import CommitmentInbox, Deliverer, open_destination
 from braintumor.node.leases import Leases
 from braintumor.node.ledger import Ledger
 from braintumor.node.outbox import Outbox
-from braintumor.node.patience import patiently
+from braintumor.node.patience import retry_until_up
 from braintumor.node.pool import Pool
-from braintumor.node.receive import Inlets
+from braintumor.node.receive import Receivers
 from braintumor.node.registrar import Registrar
 from braintumor.node.schema import Database, DatabaseDownError
 from braintumor.node.settings import NodeSettings
@@ -67,10 +67,10 @@ class Node:
             If the database's URL is of no use, or its tables are of a newer version.
         """
         with ExitStack() as stack:
-            stack.enter_context(_Alone(self.settings.state / "lock"))
+            stack.enter_context(StateFolderLock(self.settings.state / "lock"))
             self.spool.clear_incoming()
             web = stack.enter_context(Web(self.settings, self.spool, lambda: self._core, self._kept))
-            inlets = stack.enter_context(Inlets(self.settings, self.spool, self._kept, self._committed, self._inbox))
+            inlets = stack.enter_context(Receivers(self.settings, self.spool, self._kept, self._committed, self._inbox))
             web.receiving = inlets.running
             log.info("node-started", extra={"facts": {"pid": os.getpid()}})
             core = self._open()
@@ -78,7 +78,7 @@ class Node:
                 stack.callback(core.stop)
                 self._core = core  # before it reads the disk: what comes from now on is told to it, what came before it finds
                 with suppress(DatabaseDownError):  # asked to stop while it is down
-                    patiently(core.start, self._stop)
+                    retry_until_up(core.start, self._stop)
                     core.serve(self._stop)
             log.info("node-stopping", extra={"facts": {}})
 
@@ -99,7 +99,7 @@ class Node:
     def _open(self) -> _Core | None:
         """The part that needs the database, as soon as there is one; None if the node is to stop before."""
         try:
-            database = patiently(lambda: Database(self.settings.database_url), self._stop)
+            database = retry_until_up(lambda: Database(self.settings.database_url), self._stop)
         except DatabaseDownError:
             return None
         return _Core(self.settings, self._file, self.spool, database, self._inbox)
@@ -216,13 +216,13 @@ class _Core:
             log.info("study-removed", extra={"facts": {"study": study.pseudonym}})
 
 
-class _Alone:
+class StateFolderLock:
     """Holds the state folder's lock, which the kernel releases however the process ends."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def __enter__(self) -> _Alone:
+    def __enter__(self) -> StateFolderLock:
         self._file = self._path.open("w")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

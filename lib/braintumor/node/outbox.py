@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select, update
 
 from braintumor.node.ledger import locked, note, now
 from braintumor.node.schema import Database, deliveries, studies
-from braintumor.node.states import MAY_FOLLOW, Delivery, DeliveryState, Reason, StudyState
+from braintumor.node.states import MAY_FOLLOW, DeliveryRecord, DeliveryState, Reason, StudyState
 
 _WAITING = (DeliveryState.PENDING, DeliveryState.DELIVERED)
 _DONE = {
@@ -27,7 +27,7 @@ class Outbox:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def due(self, destination: str, limit: int = 20) -> list[Delivery]:
+    def due(self, destination: str, limit: int = 20) -> list[DeliveryRecord]:
         """What this destination still has to take or to confirm, oldest first."""
         query = (
             select(deliveries, studies.c.pseudonym, studies.c.study_uid)
@@ -39,7 +39,9 @@ class Outbox:
         with self.database.reading() as connection:
             rows = connection.execute(query).all()
         return [
-            Delivery(**{n: getattr(r, n) for n in Delivery.__dataclass_fields__ if n != "state"}, state=DeliveryState(r.state))
+            DeliveryRecord(
+                **{n: getattr(r, n) for n in DeliveryRecord.__dataclass_fields__ if n != "state"}, state=DeliveryState(r.state)
+            )
             for r in rows
         ]
 
@@ -49,21 +51,21 @@ class Outbox:
         with self.database.reading() as connection:
             return {row[0]: row[1] for row in connection.execute(query.group_by(deliveries.c.destination))}
 
-    def delivered(self, delivery: Delivery) -> bool:
+    def delivered(self, delivery: DeliveryRecord) -> bool:
         """The destination has taken everything."""
         return self._step(delivery, DeliveryState.DELIVERED, StudyState.DELIVERED)
 
-    def acknowledged(self, delivery: Delivery) -> bool:
+    def acknowledged(self, delivery: DeliveryRecord) -> bool:
         """The destination has confirmed that it keeps everything."""
         return self._step(delivery, DeliveryState.ACKNOWLEDGED, StudyState.ACKNOWLEDGED)
 
-    def delivery_failed_once(self, delivery: Delivery, reason: str) -> bool:
+    def delivery_failed_once(self, delivery: DeliveryRecord, reason: str) -> bool:
         """It will be tried again."""
         with self.database.writing() as connection:
             values = {"attempts": deliveries.c.attempts + 1, "reason": reason[:40]}
             return bool(connection.execute(_waits(delivery).values(**values)).rowcount)
 
-    def delivery_given_up(self, delivery: Delivery, reason: str) -> bool:
+    def delivery_given_up(self, delivery: DeliveryRecord, reason: str) -> bool:
         """It will not be tried again by itself; the study is FAILED and everything kept."""
         with self.database.writing() as connection:
             values = {"state": DeliveryState.FAILED, "attempts": deliveries.c.attempts + 1, "reason": reason[:40]}
@@ -76,7 +78,7 @@ class Outbox:
             self._follow(connection, delivery, StudyState.FAILED, change)
             return True
 
-    def _step(self, delivery: Delivery, state: DeliveryState, study_state: StudyState) -> bool:
+    def _step(self, delivery: DeliveryRecord, state: DeliveryState, study_state: StudyState) -> bool:
         with self.database.writing() as connection:
             # the study first, as everywhere: two who lock the same rows in different order would wait for each other
             study = locked(connection, studies.c.id == delivery.study_id)
@@ -89,7 +91,7 @@ class Outbox:
                 self._follow(connection, delivery, study_state, {})
             return True
 
-    def _follow(self, connection: Connection, delivery: Delivery, state: StudyState, values: dict[str, Any]) -> None:
+    def _follow(self, connection: Connection, delivery: DeliveryRecord, state: StudyState, values: dict[str, Any]) -> None:
         """Take the study along, if it is still at the generation that was delivered."""
         before = [s for s in StudyState if state in MAY_FOLLOW[s] and s in (StudyState.PRODUCED, StudyState.DELIVERED)]
         here = studies.c.id == delivery.study_id, studies.c.generation == delivery.generation, studies.c.state.in_(before)
@@ -99,5 +101,5 @@ class Outbox:
             note(connection, delivery.study_id, delivery.generation, f"study-{state.value}", facts)
 
 
-def _waits(delivery: Delivery) -> Any:
+def _waits(delivery: DeliveryRecord) -> Any:
     return update(deliveries).where(deliveries.c.id == delivery.id, deliveries.c.state.in_(_WAITING))

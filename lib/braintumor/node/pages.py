@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from braintumor.domain import BrainTumorError, DatabaseError, problem
 from braintumor.node import metrics, reasons
 from braintumor.node.bearer import is_authorised
-from braintumor.node.states import Study, StudyState
+from braintumor.node.states import StudyRecord, StudyState
 
 REFRESH_S = 10
 """How often an open status page is loaded again."""
@@ -69,10 +69,10 @@ class DestinationStanding:
 class NodeView(Protocol):
     """What the pages show. Methods raise `DatabaseError` while the database is down, except `checks` and `workers`."""
 
-    def recent(self, limit: int) -> Sequence[Study]:
+    def recent(self, limit: int) -> Sequence[StudyRecord]:
         """Failed studies first, then the latest changes."""
 
-    def study(self, pseudonym: str) -> Study | None:
+    def study(self, pseudonym: str) -> StudyRecord | None:
         """The study of a pseudonym."""
 
     def events(self, pseudonym: str) -> Sequence[tuple[str, int, str, Mapping[str, Any]]]:
@@ -203,7 +203,7 @@ def _add_studies(made: APIRouter, view: NodeView, token: str | None, now: Callab
         return JSONResponse({"pseudonym": pseudonym, "retried": True}, HTTPStatus.ACCEPTED)
 
 
-def describe(study: Study, present: datetime) -> dict[str, Any]:
+def describe(study: StudyRecord, present: datetime) -> dict[str, Any]:
     """What may be shown of a study.
 
     The words follow from the reason's code alone: the detail may quote a Series Description, in which people write names.

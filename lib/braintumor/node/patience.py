@@ -16,7 +16,7 @@ log = logging.getLogger("braintumor.node.database")
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
 
 
-def patiently(step: Callable[[], _T], stop: threading.Event | None = None) -> _T:
+def retry_until_up(step: Callable[[], _T], stop: threading.Event | None = None) -> _T:
     """Take a step as soon as the database answers; a step that got lost on the way is taken again.
 
     Parameters

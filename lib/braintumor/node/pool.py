@@ -18,7 +18,7 @@ from types import FrameType
 from braintumor.domain import BrainTumorError
 from braintumor.node.ledger import Ledger
 from braintumor.node.logs import configure
-from braintumor.node.patience import patiently
+from braintumor.node.patience import retry_until_up
 from braintumor.node.schema import Database, DatabaseDownError
 from braintumor.node.settings import NodeSettings, load
 from braintumor.node.spool import Spool
@@ -138,7 +138,7 @@ def serve(settings: NodeSettings, owner: str) -> int:
     """A worker process until it is asked to stop, or has done enough; returns its exit status."""
     asked = threading.Event()
     try:
-        database = patiently(lambda: Database(settings.database_url), asked)
+        database = retry_until_up(lambda: Database(settings.database_url), asked)
     except DatabaseDownError:
         return 0
     worker = Worker(settings, Ledger(database), Spool(settings.state), owner)

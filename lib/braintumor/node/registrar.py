@@ -10,7 +10,7 @@ from queue import Empty, Full, Queue
 
 from braintumor.domain import BrainTumorError
 from braintumor.node.ledger import Ledger
-from braintumor.node.patience import patiently
+from braintumor.node.patience import retry_until_up
 from braintumor.node.schema import DatabaseDownError
 from braintumor.node.spool import Arrival, Spool
 
@@ -89,7 +89,7 @@ class Registrar:
                 log.exception("instances-not-entered", extra={"facts": {"study": pseudonym}})
 
     def _received(self, pseudonym: str, arrivals: list[Arrival]) -> bool:
-        return patiently(lambda: self._ledger.received(pseudonym, arrivals, rerun_late=self._rerun), self._stop)
+        return retry_until_up(lambda: self._ledger.received(pseudonym, arrivals, rerun_late=self._rerun), self._stop)
 
     def _adopt(self) -> None:
         """Enter files that lie on the disk and that the database does not know."""
@@ -97,7 +97,7 @@ class Registrar:
         for pseudonym, path in self._spool.kept():
             present.setdefault(pseudonym, []).append(path.name)
         for pseudonym, names in present.items():
-            known = patiently(partial(self._ledger.known_files, pseudonym), self._stop)
+            known = retry_until_up(partial(self._ledger.known_files, pseudonym), self._stop)
             unknown = [name for name in names if name not in known]
             for start in range(0, len(unknown), _BATCH):
                 self._enter(self._recovered(pseudonym, unknown[start : start + _BATCH]))

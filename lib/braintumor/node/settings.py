@@ -96,7 +96,7 @@ class Rule(_Part):
         return pattern
 
 
-class Destination(_Part):
+class DestinationSettings(_Part):
     """Where results go."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")]
@@ -114,7 +114,7 @@ class Destination(_Part):
     it took them is then all there is, and counts as its word."""
 
     @model_validator(mode="after")
-    def _has_an_address(self) -> Destination:
+    def _has_an_address(self) -> DestinationSettings:
         missing = {
             "dicom": not (self.host and self.port),
             "dicomweb": not self.url,
@@ -178,7 +178,7 @@ class NodeSettings(_Part):
     watch: Watch = Watch()
     complete: Complete = Complete()
     rules: tuple[Rule, ...] = (Rule(modality="MR"), Rule(action="ignore"))
-    destinations: tuple[Destination, ...] = ()
+    destinations: tuple[DestinationSettings, ...] = ()
     deliver: Deliver = Deliver()
     work: Work = Work()
     disk: Disk = Disk()

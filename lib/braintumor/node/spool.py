@@ -25,13 +25,7 @@ from pydicom.uid import UID
 
 from braintumor.domain import DuplicateInstanceError, OutputError, RefusedInstanceError, sync_folder
 from braintumor.node.comparison import same_content
-
-ACCEPTED_CLASSES = (
-    UID("1.2.840.10008.5.1.4.1.1.4"),  # MR Image Storage
-    UID("1.2.840.10008.5.1.4.1.1.4.1"),  # Enhanced MR Image Storage
-    UID("1.2.840.10008.5.1.4.1.1.4.4"),  # Legacy Converted Enhanced MR Image Storage
-)
-"""SOP classes of images the node works on (PS3.4 B.5); nothing else is kept."""
+from braintumor.study.index import MR_IMAGES
 
 LARGEST_INSTANCE = 2**30
 """Bytes; what is larger is refused while it arrives, because an instance is held in memory until it is kept."""
@@ -52,7 +46,7 @@ class Refusal(StrEnum):
     NO_UID = "no-uid"
     """A UID is missing or not valid."""
     NOT_MR = "not-mr"
-    """Of none of `ACCEPTED_CLASSES`."""
+    """Of none of `MR_IMAGES`."""
     MISMATCH = "mismatch"
     """Its UIDs are not those that it was announced under."""
     TOO_LARGE = "too-large"
@@ -84,12 +78,25 @@ class Announced:
     study_uid: str = ""
 
 
-class Kept(StrEnum):
+class IngestOutcome(StrEnum):
     """What became of an instance that arrived."""
 
     NEW = "new"
     SAME = "same"
-    """It was there already, with the same content."""
+    """It was kept already, with the same content: as good as new for its sender."""
+    CONFLICT = "conflict"
+    """Another one is kept under its UID; it was put aside, and its sender is told that it failed."""
+    REFUSED = "refused"
+    """Not one that the node takes; sending it again will not help."""
+    NO_SPACE = "out-of-space"
+    """Nothing is wrong with it; sending it again later will help."""
+    FAILED = "failed"
+    """An error that nobody foresaw."""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is durable: the only case in which a sender may hear of success."""
+        return self in (IngestOutcome.NEW, IngestOutcome.SAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +162,7 @@ class Spool:
         """A new name for the results of one run; not created."""
         return self.study(pseudonym) / "results" / f"{generation}-{uuid.uuid4().hex[:8]}"
 
-    def keep(self, content: bytes, calling: str, announced: Announced | None = None) -> tuple[Kept, Arrival]:
+    def keep(self, content: bytes, calling: str, announced: Announced | None = None) -> tuple[IngestOutcome, Arrival]:
         """Keep one DICOM file (PS3.10); when this returns, a power cut loses nothing of it.
 
         Parameters
@@ -166,7 +173,7 @@ class Spool:
         Raises
         ------
         RefusalError
-            If it is not a whole DICOM file with an image of one of `ACCEPTED_CLASSES`, or not what was announced.
+            If it is not a whole DICOM file with an image of one of `MR_IMAGES`, or not what was announced.
         DuplicateInstanceError
             If another instance is kept under its UID; the new one is put aside in the study's ``conflicts``.
         OutputError
@@ -181,10 +188,10 @@ class Spool:
         target = self.instances(pseudonym) / found.file
         try:
             if self._link(content, target):
-                return Kept.NEW, found
+                return IngestOutcome.NEW, found
             if same_content(target.read_bytes(), content):
                 sync_folder(target.parent)  # whoever kept it first may not have come so far yet
-                return Kept.SAME, found
+                return IngestOutcome.SAME, found
             aside = self.study(pseudonym) / "conflicts" / f"{target.stem}-{found.sha256[:8]}.dcm"
             self._link(content, aside)
         except OSError as error:
@@ -216,7 +223,7 @@ class Spool:
         if not all(_is_uid(values[name]) for name in _UIDS):
             raise RefusalError("An instance lacks a valid UID", "Send it again from its source", Refusal.NO_UID)
         identity = (values["SOPClassUID"], values["SOPInstanceUID"])
-        if values["SOPClassUID"] not in ACCEPTED_CLASSES:
+        if values["SOPClassUID"] not in MR_IMAGES:
             name = UID(values["SOPClassUID"]).name
             raise RefusalError(f"The node takes MR images, not {name}", "Send MR images only", Refusal.NOT_MR, identity)
         if pixels is None or (pixels.length != _UNDEFINED and len(pixels.value or b"") < pixels.length):

@@ -65,7 +65,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Study:
+class StudyRecord:
     """A study as the database has it.
 
     Attributes
@@ -110,7 +110,7 @@ class Study:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class DeliveryRecord:
     """Results of one generation of a study and one destination."""
 
     id: int

@@ -24,7 +24,7 @@ from braintumor.node.receive import stow
 from braintumor.node.receive.inlets import count
 from braintumor.node.settings import NodeSettings
 from braintumor.node.spool import Arrival, Spool
-from braintumor.node.states import Study, StudyState
+from braintumor.node.states import StudyRecord, StudyState
 
 TOKEN = "BRAINTUMOR_NODE_TOKEN"  # noqa: S105  # the name of the variable
 """Environment variable with the bearer token of STOW-RS and retries."""
@@ -41,7 +41,7 @@ class Core(Protocol):
     pool: Pool | None
 
 
-class View:
+class LiveNodeView:
     """How the node stands, also while it has no database yet."""
 
     def __init__(
@@ -56,11 +56,11 @@ class View:
             raise DatabaseError("The node's database does not answer yet", remedy="Check that it runs")
         return core
 
-    def recent(self, limit: int) -> Sequence[Study]:
+    def recent(self, limit: int) -> Sequence[StudyRecord]:
         """See `NodeView`."""
         return self._open.ledger.recent(limit)
 
-    def study(self, pseudonym: str) -> Study | None:
+    def study(self, pseudonym: str) -> StudyRecord | None:
         """See `NodeView`."""
         return self._open.ledger.find(pseudonym)
 
@@ -142,7 +142,7 @@ class View:
 class WorkerCounts:
     """The gauges' side of the view: workers as numbers."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: LiveNodeView) -> None:
         self.counts, self.oldest_seconds, self.waiting = view.counts, view.oldest_seconds, view.waiting
         self._view = view
 
@@ -167,7 +167,7 @@ class Web:
         self.receiving: Callable[[], bool] = lambda: False
         self._settings = settings.http
         token = os.environ.get(TOKEN) or None
-        view = View(settings, spool, core, lambda: self.receiving())
+        view = LiveNodeView(settings, spool, core, lambda: self.receiving())
         self._standing = metrics.Standing(WorkerCounts(view), view.free_bytes)
         app = FastAPI(title="Brain tumour node", version=__version__, docs_url=None, redoc_url=None)
         app.include_router(pages.router(view, token))

@@ -22,13 +22,13 @@ from braintumor.domain import (
     WeightsError,
 )
 from braintumor.node.completion import used_series
-from braintumor.node.ledger import Ledger, SeriesFacts
-from braintumor.node.patience import patiently
+from braintumor.node.ledger import Ledger, ReceivedSeries
+from braintumor.node.patience import retry_until_up
 from braintumor.node.processors import Processor, processor, without_uids
 from braintumor.node.schema import DatabaseDownError
 from braintumor.node.settings import NodeSettings
 from braintumor.node.spool import Spool
-from braintumor.node.states import Reason, Study
+from braintumor.node.states import Reason, StudyRecord
 
 log = logging.getLogger("braintumor.node.worker")
 
@@ -77,7 +77,7 @@ class Worker:
         self._settings, self._ledger, self._spool = settings, ledger, spool
         self._run = run or processor(settings.work)
         self._give_up = give_up or (lambda: os._exit(TOO_LONG))
-        self._current: Study | None = None
+        self._current: StudyRecord | None = None
 
     def prepare(self) -> None:
         """Load the model, so that the first study does not wait for it; raises UnfitError."""
@@ -111,9 +111,9 @@ class Worker:
         """Give the present study back undone; for a process that must stop now."""
         study = self._current
         if study is not None:
-            patiently(lambda: self._ledger.released(study))
+            retry_until_up(lambda: self._ledger.released(study))
 
-    def _do(self, study: Study) -> None:
+    def _do(self, study: StudyRecord) -> None:
         started = time.monotonic()
         log.info("study-started", extra={"facts": {"study": study.pseudonym, "attempt": study.attempts + 1}})
         out = self._spool.results(study.pseudonym, study.generation)
@@ -121,18 +121,18 @@ class Worker:
             with self._images(study) as images:
                 manifest = self._run(images, out, datetime.fromisoformat(study.created))
         except _OURS as error:
-            patiently(lambda: self._ledger.released(study))
+            retry_until_up(lambda: self._ledger.released(study))
             raise UnfitError(error.code) from error
         except _DataMissingError:
             words = "An image that was received is gone from the disk, or altered. Send the study again."
-            patiently(lambda: self._ledger.failed(study, Reason.DATA_MISSING, words))
+            retry_until_up(lambda: self._ledger.failed(study, Reason.DATA_MISSING, words))
             log.error("data-missing", extra={"facts": {"study": study.pseudonym}})
         except BrainTumorError as error:
             code, detail = error.code, without_uids(f"{error.problem}. {error.remedy}.")
-            patiently(lambda: self._ledger.failed(study, code, detail))
+            retry_until_up(lambda: self._ledger.failed(study, code, detail))
             log.warning("study-failed", extra={"facts": {"study": study.pseudonym, "reason": code}})
         except Exception as error:
-            patiently(lambda: self._ledger.lost(study, self._settings.work.attempts))
+            retry_until_up(lambda: self._ledger.lost(study, self._settings.work.attempts))
             log.exception("study-crashed", extra={"facts": {"study": study.pseudonym, "error": type(error).__name__}})
         else:
             model = manifest.get("model", {})
@@ -143,7 +143,7 @@ class Worker:
             }
             names = [destination.name for destination in self._settings.destinations]
             relative = str(out.relative_to(self._spool.state))
-            if patiently(lambda: self._ledger.produced(study, relative, names, facts)):
+            if retry_until_up(lambda: self._ledger.produced(study, relative, names, facts)):
                 log.info("study-produced", extra={"facts": {"study": study.pseudonym, "seconds": facts["seconds"]}})
                 _tidy(out)
                 return
@@ -151,7 +151,7 @@ class Worker:
         shutil.rmtree(out, ignore_errors=True)
 
     @contextmanager
-    def _images(self, study: Study) -> Iterator[Path]:
+    def _images(self, study: StudyRecord) -> Iterator[Path]:
         """The folder of the images that the rules let through: the study's own, or one of links to some of it."""
         every = self._ledger.series(study.id)
         used = used_series(every, self._settings.rules)
@@ -172,7 +172,7 @@ class Worker:
             shutil.rmtree(chosen, ignore_errors=True)
 
     @contextmanager
-    def _beating(self, study: Study) -> Iterator[None]:
+    def _beating(self, study: StudyRecord) -> Iterator[None]:
         """Heartbeats beside the work, and an eye on the time."""
         over = threading.Event()
         work = self._settings.work
@@ -181,7 +181,9 @@ class Worker:
             end = time.monotonic() + work.limit_s
             while not over.wait(work.lease_s / 5):
                 if time.monotonic() > end:
-                    patiently(lambda: self._ledger.failed(study, Reason.TOO_LONG, f"It took longer than {work.limit_s:g} s"))
+                    retry_until_up(
+                        lambda: self._ledger.failed(study, Reason.TOO_LONG, f"It took longer than {work.limit_s:g} s")
+                    )
                     log.error("study-too-long", extra={"facts": {"study": study.pseudonym, "limit_s": work.limit_s}})
                     self._give_up()
                     return
@@ -209,7 +211,7 @@ def _tidy(out: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _is_whole(folder: Path, used: Sequence[SeriesFacts]) -> bool:
+def _is_whole(folder: Path, used: Sequence[ReceivedSeries]) -> bool:
     """Whether every file that was acknowledged lies there in its size: one that is gone must not go unnoticed."""
     kept = {path.name: path.stat().st_size for path in folder.iterdir()} if folder.is_dir() else {}
     return all(kept.get(name) == size for series in used for name, size in zip(series.files, series.sizes, strict=True))

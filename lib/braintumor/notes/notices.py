@@ -69,7 +69,8 @@ class Notices:
         """A trouble with what is not counted as a note."""
         if code not in _ABOUT_FILES:
             raise ValueError(f"no words for {code}")
-        self._files[code] = self._files.get(code, 0) + count
+        if count:
+            self._files[code] = self._files.get(code, 0) + count
 
     def flags(self, total: int) -> tuple[Flag, ...]:
         """All troubles, the serious ones first; `total` is the number of notes that were found."""

@@ -1,4 +1,7 @@
-"""Files to documents: bytes read within limits, text decoded, PDF pages extracted; what cannot be read becomes a notice."""
+"""Files to documents: which files are notes, read within limits, text decoded, PDF pages extracted.
+
+Nothing hidden is read, no link that leads elsewhere, nothing that is not a file; what cannot be read becomes a notice.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,61 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from braintumor.domain import NotInstalledError
+from braintumor.domain import InputNotFoundError, NotInstalledError
 from braintumor.notes import dates, pdftext
 from braintumor.notes.decoding import decode
-from braintumor.notes.finding import Note
 from braintumor.notes.notices import Notices
-from braintumor.notes.options import Limits
 
+SUFFIXES = frozenset({".txt", ".md", ".pdf"})
 _PDF_MARK = b"%PDF-"
 _MARK_WITHIN = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is read of one patient; what is beyond a limit is left out and said in a flag.
+
+    Attributes
+    ----------
+    file_bytes, all_bytes
+        Of one file, and of all together.
+    all_characters
+        Of the text of all notes together; sentences take several times as much memory.
+    files
+        Notes of one patient.
+    pages, page_characters
+        Of one PDF, and of one of its pages.
+    pdf_seconds, pdf_memory
+        What one PDF may take, in seconds and bytes: a small damaged file can ask for any amount of either.
+    sentences
+        So many are compared by meaning; those beyond are found by keywords only.
+    """
+
+    file_bytes: int = 20_000_000
+    all_bytes: int = 100_000_000
+    all_characters: int = 10_000_000
+    files: int = 1000
+    pages: int = 200
+    page_characters: int = 100_000
+    pdf_seconds: int = 60
+    pdf_memory: int = 1_500_000_000
+    sentences: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A file to read.
+
+    Attributes
+    ----------
+    name
+        Path inside the folder of notes with "/", or the file's name.
+    path
+        Where its bytes are, links resolved; None if a link led out of the folder.
+    """
+
+    name: str = field(repr=False)
+    path: Path | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +111,31 @@ class _RefusedError(Exception):
     """A note that is not read; its argument is the notice's code, and it never leaves this module."""
 
 
+def find(notes: Sequence[Path] | Path, notices: Notices) -> tuple[Note, ...]:
+    """All notes of a folder, its folders included, or of a list of files and folders; sorted by name.
+
+    Raises
+    ------
+    InputNotFoundError
+        If something does not exist, or nothing in it is a note.
+    """
+    found: list[Note] = []
+    for place in [notes] if isinstance(notes, Path) else notes:
+        if place.is_dir():
+            found += _in_folder(place, notices)
+        elif not os.path.lexists(place):
+            raise InputNotFoundError("A note does not exist", remedy="Check the path of the notes", path=place)
+        elif place.suffix.lower() in SUFFIXES:
+            found.append(Note(place.name, _inside(place, place.parent)))
+        else:
+            notices.file("note-type-unknown")
+    if not found:
+        where = notes if isinstance(notes, Path) else None
+        raise InputNotFoundError("No notes were found", remedy="Give a folder or files of type .txt, .md or .pdf", path=where)
+    unique = {note.path if note.path is not None else note.name: note for note in reversed(found)}
+    return tuple(sorted(unique.values(), key=lambda note: (note.name.casefold(), note.name)))
+
+
 def read(notes: Sequence[Note], limits: Limits, notices: Notices) -> Iterator[Document]:
     """The documents that can be read, one after the other; the others become notices.
 
@@ -91,6 +165,30 @@ def read(notes: Sequence[Note], limits: Limits, notices: Notices) -> Iterator[Do
         characters_left -= sum(map(len, pages))
         written = dates.written_on(Path(note.name).name, pages[0])
         yield Document(number, note.name, pages, paged, hashlib.sha256(data).hexdigest(), written)
+
+
+def _in_folder(root: Path, notices: Notices) -> list[Note]:
+    found = []
+    for folder, folders, files in os.walk(root, onerror=lambda _: notices.file("folder-unreadable")):
+        here = Path(folder)
+        outside = sum((here / name).is_symlink() and _inside(here / name, root) is None for name in folders)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        shown = [here / name for name in files if not name.startswith(".")]
+        paths = [path for path in shown if path.suffix.lower() in SUFFIXES]
+        notices.file("folder-unreadable", outside)
+        notices.file("hidden-files", len(files) - len(shown))
+        notices.file("note-type-unknown", len(shown) - len(paths))
+        found += [Note(path.relative_to(root).as_posix(), _inside(path, root)) for path in paths]
+    return found
+
+
+def _inside(path: Path, root: Path) -> Path | None:
+    """Where a path leads to, if that is inside a folder."""
+    try:
+        real = path.resolve(strict=True)
+    except (OSError, RuntimeError):  # a link to nothing, or to itself
+        return None
+    return real if real.is_relative_to(root.resolve()) else None
 
 
 def _bytes(path: Path, most: int, left: int) -> bytes:

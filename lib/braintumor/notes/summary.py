@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -11,11 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from braintumor.domain import Citation, CitedSentence, Context, Flag, Patient, Severity, Topic
-from braintumor.notes import embedding, finding, reading
+from braintumor.notes import embedding, reading
 from braintumor.notes.identity import Whose, whose
-from braintumor.notes.index import Entry, Index
+from braintumor.notes.index import IndexedSentence, NoteIndex
 from braintumor.notes.notices import Notices
-from braintumor.notes.options import ContextOptions
 from braintumor.notes.topics import FORMS, LETTERHEADS, RELATIVES, SUBJECTS, Subject
 
 THRESHOLD = 0.55
@@ -24,6 +24,27 @@ THRESHOLD = 0.55
 _KEYWORD, _SECOND_KEYWORD, _HEADING = 0.4, 0.05, 0.5
 _UNREADABLE, _FEW_WORDS = 0.2, 4
 """What a keyword counts more where the model sees little: in another language, and in so few words. It then passes alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextOptions:
+    """How notes are read and summarised.
+
+    Attributes
+    ----------
+    patient
+        Whose notes they should be, as DICOM has it; empty fields are not compared. None: nothing is compared.
+    per_topic
+        At most so many sentences of each topic.
+    """
+
+    patient: Patient | None = None
+    per_topic: int = 6
+    limits: reading.Limits = field(default_factory=reading.Limits)
+
+    def __post_init__(self) -> None:
+        if self.per_topic < 1:
+            raise ValueError(f"per_topic must be 1 or more, not {self.per_topic}")
 
 
 def summarise(notes: Sequence[Path] | Path, *, options: ContextOptions | None = None) -> Context:
@@ -47,9 +68,9 @@ def summarise(notes: Sequence[Path] | Path, *, options: ContextOptions | None = 
     """
     options = options or ContextOptions()
     notices = Notices()
-    found = finding.find(notes, notices)
+    found = reading.find(notes, notices)
     encoder = embedding.load()
-    with Index(encoder, options.limits.sentences) as index:
+    with NoteIndex(encoder, options.limits.sentences) as index:
         documents = [d for d in reading.read(found, options.limits, notices) if _is_ours(d, options.patient, notices)]
         for document in sorted(documents, key=_newest_first):
             index.add(document, notices)
@@ -77,7 +98,7 @@ def _newest_first(document: reading.Document) -> tuple[int, int]:
     return (-document.written.toordinal() if document.written else 0, document.number)
 
 
-def _answers(index: Index, most: int) -> Iterator[CitedSentence]:
+def _answers(index: NoteIndex, most: int) -> Iterator[CitedSentence]:
     for topic, subject in SUBJECTS.items():
         scores = _scores(index, topic, subject)
         chosen: list[int] = []
@@ -93,7 +114,7 @@ def _answers(index: Index, most: int) -> Iterator[CitedSentence]:
         yield from (_cited(topic, index.entries[n], float(scores[n])) for n in sorted(chosen))
 
 
-def _scores(index: Index, topic: Topic, subject: Subject) -> npt.NDArray[np.float32]:
+def _scores(index: NoteIndex, topic: Topic, subject: Subject) -> npt.NDArray[np.float32]:
     similarities = np.clip(index.similarity(_queries(topic)), 0, 1)
     scores = np.zeros_like(similarities)
     for n, entry in enumerate(index.entries):
@@ -102,7 +123,7 @@ def _scores(index: Index, topic: Topic, subject: Subject) -> npt.NDArray[np.floa
     return scores
 
 
-def _score(entry: Entry, similarity: float, topic: Topic, subject: Subject) -> float:
+def _score(entry: IndexedSentence, similarity: float, topic: Topic, subject: Subject) -> float:
     length = len(entry.text.split())
     keywords = len(subject.matches(entry.text)) + (topic is Topic.HISTORY and _of_relative(entry))
     if not keywords and (length == 1 or LETTERHEADS.fullmatch(entry.text)):
@@ -114,7 +135,7 @@ def _score(entry: Entry, similarity: float, topic: Topic, subject: Subject) -> f
     return min(1.0, score)
 
 
-def _of_relative(entry: Entry) -> bool:
+def _of_relative(entry: IndexedSentence) -> bool:
     return bool(RELATIVES.search(entry.text) or RELATIVES.search(entry.heading))
 
 
@@ -124,12 +145,12 @@ def _queries(topic: Topic) -> npt.NDArray[np.float32]:
     return embedding.load()(SUBJECTS[topic].queries)
 
 
-def _compared(entry: Entry) -> str:
+def _compared(entry: IndexedSentence) -> str:
     # only sentences with the same words are one: vectors of "4 mg" and "8 mg", or of left and right, are nearly equal
     return " ".join(re.findall(r"[^\W_]+|[\u0900-\u097f]+|[<>≤≥+-]", entry.text.casefold()))
 
 
-def _cited(topic: Topic, entry: Entry, score: float) -> CitedSentence:
+def _cited(topic: Topic, entry: IndexedSentence, score: float) -> CitedSentence:
     page = entry.page if entry.document.paged else None
     place = Citation(entry.document.name, page, entry.start, entry.end, entry.document.sha256)
     return CitedSentence(topic, entry.text, place, round(score, 3), entry.heading.strip("#*_:\uff1a \t"))

@@ -7,7 +7,7 @@ from braintumor.phantom.protocol import Vendor
 from braintumor.phantom.to_dicom import case_to_dicom
 from braintumor.phantom.visit import (
     PhantomOptions,
-    Visit,
+    PhantomVisit,
     make,
     render,
     truth_on,
@@ -19,9 +19,9 @@ __all__ = [
     "Awkward",
     "Layout",
     "PhantomOptions",
+    "PhantomVisit",
     "StudyHeader",
     "Vendor",
-    "Visit",
     "case_to_dicom",
     "clinical_layouts",
     "make",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence as Seq
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -19,14 +19,14 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from braintumor.domain import Image, OutputError, Patient, Sequence, UnusableImageError
+from braintumor.domain import Image, MRSequence, OutputError, Patient, UnusableImageError
 from braintumor.phantom.enhanced import enhanced_dataset
-from braintumor.phantom.planes import Awkward, Plane, Quantisation, decimal, planes_of
+from braintumor.phantom.planes import Awkward, Quantisation, StoredPlane, decimal, planes_of
 from braintumor.phantom.protocol import PROTOCOLS, SCANNERS, Protocol, Vendor
 
 __all__ = ["SERIES_NUMBERS", "Awkward", "StudyHeader", "Vendor", "series_uid", "study_header", "uid_from", "write_series"]
 
-SERIES_NUMBERS = {Sequence.T1: 1, Sequence.T2: 2, Sequence.FLAIR: 3, Sequence.T1CE: 4}
+SERIES_NUMBERS = {MRSequence.T1: 1, MRSequence.T2: 2, MRSequence.FLAIR: 3, MRSequence.T1CE: 4}
 """In the order of a protocol: contrast comes last."""
 JPEG2000_MINIMUM = 32  # OpenJPEG always makes six resolutions, each half the size of the last
 NOT_MEASURED = "Synthetic header: acquisition parameters are typical values, not measured."
@@ -77,7 +77,7 @@ def write_series(
     image: Image,
     folder: Path,
     header: StudyHeader,
-    sequence: Sequence,
+    sequence: MRSequence,
     *,
     series_number: int,
     awkward: Awkward | None = None,
@@ -130,7 +130,12 @@ def write_series(
 
 
 def _common(
-    image: Image, header: StudyHeader, protocol: Protocol, series_number: int, quantisation: Quantisation, planes: Seq[Plane]
+    image: Image,
+    header: StudyHeader,
+    protocol: Protocol,
+    series_number: int,
+    quantisation: Quantisation,
+    planes: Sequence[StoredPlane],
 ) -> Dataset:
     """Attributes that every instance of the series shares (PS3.3 A.4 and A.36)."""
     dataset = Dataset()
@@ -187,7 +192,7 @@ def _series(dataset: Dataset, header: StudyHeader, protocol: Protocol, series_nu
         dataset.ContrastBolusAgent, dataset.ContrastBolusRoute = protocol.agent, "IV"
 
 
-def _classic(common: Dataset, plane: Plane, protocol: Protocol, modality: str, number: int) -> Dataset:
+def _classic(common: Dataset, plane: StoredPlane, protocol: Protocol, modality: str, number: int) -> Dataset:
     """One slice as MR Image Storage (PS3.3 A.4) or CT Image Storage (A.3)."""
     dataset = Dataset()
     dataset.update(common)

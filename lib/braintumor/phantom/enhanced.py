@@ -9,7 +9,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import EnhancedMRImageStorage, generate_uid
 
-from braintumor.phantom.planes import Plane, decimal
+from braintumor.phantom.planes import StoredPlane, decimal
 from braintumor.phantom.protocol import Protocol
 
 # fmt: off
@@ -21,7 +21,7 @@ _NOT_HERE = (  # moved into functional groups, or no part of this IOD
 # fmt: on
 
 
-def enhanced_dataset(common: Dataset, planes: Seq[Plane], protocol: Protocol) -> Dataset:
+def enhanced_dataset(common: Dataset, planes: Seq[StoredPlane], protocol: Protocol) -> Dataset:
     """All planes as the frames of one Enhanced MR instance, frame n+1 for ``planes[n]``; its UID is left to the caller.
 
     Parameters
@@ -184,7 +184,7 @@ def _acquisition_groups(common: Dataset, protocol: Protocol) -> dict[str, Datase
     }
 
 
-def _per_frame(common: Dataset, plane: Plane, number: int) -> Dataset:
+def _per_frame(common: Dataset, plane: StoredPlane, number: int) -> Dataset:
     """Functional groups of one frame: where it lies, its rescale, its place in the stack."""
     content = _dataset(
         FrameAcquisitionNumber=1,

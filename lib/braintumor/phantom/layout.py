@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from braintumor.domain import Affine, Grid, Sequence
+from braintumor.domain import Affine, Grid, MRSequence
 from braintumor.phantom.anatomy import FOV_HIGH, FOV_LOW
 
 _PLANES = {  # patient axis and direction of columns, rows and slices, as viewers expect them
@@ -74,7 +74,7 @@ def rigid_motion(rng: np.random.Generator, shift_mm: float, turn_deg: float) -> 
 
 def clinical_layouts(
     seed: int, *, detail_mm: float = 1.0, shift_mm: float = 3.0, turn_deg: float = 2.0
-) -> dict[Sequence, Layout]:
+) -> dict[MRSequence, Layout]:
     """A usual hospital protocol: four different grids, and the head moves a little between the sequences.
 
     T1ce is a sagittal isotropic volume of `detail_mm` and defines the frame (no motion); the others are thick, oblique
@@ -83,9 +83,9 @@ def clinical_layouts(
     rng = np.random.default_rng([seed, 77])
     tilt, fine, medium = (-12.0, 2.0, 1.5), 0.8 * detail_mm, 0.9 * detail_mm
     grids = {
-        Sequence.T1: scan_grid("axial", (medium, medium, max(5.0, detail_mm)), tilt_deg=tilt),
-        Sequence.T2: scan_grid("axial", (fine, fine, max(4.0, detail_mm)), tilt_deg=tilt, reverse=True),
-        Sequence.FLAIR: scan_grid("axial", (medium, medium, max(5.0, detail_mm)), tilt_deg=tilt),
+        MRSequence.T1: scan_grid("axial", (medium, medium, max(5.0, detail_mm)), tilt_deg=tilt),
+        MRSequence.T2: scan_grid("axial", (fine, fine, max(4.0, detail_mm)), tilt_deg=tilt, reverse=True),
+        MRSequence.FLAIR: scan_grid("axial", (medium, medium, max(5.0, detail_mm)), tilt_deg=tilt),
     }
     layouts = {sequence: Layout(grid, rigid_motion(rng, shift_mm, turn_deg)) for sequence, grid in grids.items()}
-    return layouts | {Sequence.T1CE: Layout(scan_grid("sagittal", (detail_mm, detail_mm, detail_mm)))}
+    return layouts | {MRSequence.T1CE: Layout(scan_grid("sagittal", (detail_mm, detail_mm, detail_mm)))}

@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from braintumor.domain import LABELS, NECROTIC_CORE, OEDEMA, Affine, Grid, Image, Sequence, bounding_box
+from braintumor.domain import LABELS, NECROTIC_CORE, OEDEMA, Affine, Grid, Image, MRSequence, bounding_box
 from braintumor.phantom.anatomy import CSF, GREY, WHITE, Brain, Field, smooth_field
 from braintumor.phantom.contrast import CONTRASTS, Contrast
 from braintumor.phantom.head import Head, head_signal
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class PhantomScene:
     """Everything that is true about one head at one time, on a fine grid in the head's own frame.
 
     Attributes
@@ -35,7 +35,7 @@ class Scene:
     seed: int
 
 
-def signal(scene: Scene, sequence: Sequence) -> Field:
+def signal(scene: PhantomScene, sequence: MRSequence) -> Field:
     """Noise-free signal of the scene in one sequence, float32 (i, j, k) on the scene's grid, 0 in air."""
     contrast, mask = CONTRASTS[sequence], scene.brain.mask
     levels = [0.0, contrast.fluid, contrast.grey, 1.0, 1.04]
@@ -130,14 +130,14 @@ def _coil_field(rng: np.random.Generator, shape: tuple[int, int, int]) -> Field:
     return np.asarray(field / max(float(field.std()), 1e-6), np.float32)
 
 
-def _add_vessels(image: Field, scene: Scene, contrast: Contrast) -> None:
+def _add_vessels(image: Field, scene: PhantomScene, contrast: Contrast) -> None:
     """Blood vessels in the subarachnoid space and choroid plexus: they enhance too, and are no tumour."""
     texture = smooth_field(np.random.default_rng([scene.seed, 11]), scene.brain.grid, 9.0)
     share = scene.brain.fluid * np.clip((texture - 1.1) * 2, 0, 0.7)
     image += share * (np.float32(contrast.vessel) - image)
 
 
-def _add_tumour(image: Field, scene: Scene, contrast: Contrast) -> None:
+def _add_tumour(image: Field, scene: PhantomScene, contrast: Contrast) -> None:
     """The tumour's tissue in place of the brain's, with soft edges and a texture of its own."""
     if not scene.labels.any():
         return

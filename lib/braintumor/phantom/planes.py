@@ -88,7 +88,7 @@ class Quantisation:
 
 
 @dataclass(frozen=True, eq=False)
-class Plane:
+class StoredPlane:
     """One slice as it is stored: uint16 (rows, columns), where it lies (LPS+ mm), and its rescale."""
 
     k: int
@@ -121,7 +121,7 @@ def quantise(voxels: npt.NDArray[Any], levels: int = UINT16_MAX) -> Quantisation
     return _spread(low, high, levels)
 
 
-def planes_of(image: Image, awkward: Awkward) -> tuple[list[Plane], Quantisation]:
+def planes_of(image: Image, awkward: Awkward) -> tuple[list[StoredPlane], Quantisation]:
     """The slices of a volume in stored form and k order, with the faults asked for.
 
     Parameters
@@ -160,7 +160,7 @@ def _spread(low: float, high: float, levels: int) -> Quantisation:
     return Quantisation(float(decimal((high - intercept) / levels)), intercept, exact=False)
 
 
-def _slice_planes(image: Image, k: int, awkward: Awkward, volume: Quantisation) -> Iterator[Plane]:
+def _slice_planes(image: Image, k: int, awkward: Awkward, volume: Quantisation) -> Iterator[StoredPlane]:
     if k in awkward.missing_slices:
         return
     values = image.voxels[:, :, k].T
@@ -172,7 +172,7 @@ def _slice_planes(image: Image, k: int, awkward: Awkward, volume: Quantisation) 
     if k == awkward.tilt_slice:
         angle = np.deg2rad(5.0)
         column = np.cos(angle) * column + np.sin(angle) * normal
-    plane = Plane(k, 0, np.ascontiguousarray(rescale.store(values)), position, row, column, rescale)
+    plane = StoredPlane(k, 0, np.ascontiguousarray(rescale.store(values)), position, row, column, rescale)
     yield plane
     if k in awkward.duplicate_slices:
         yield replace(plane, copy=1)

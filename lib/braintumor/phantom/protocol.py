@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from braintumor.domain import Sequence
+from braintumor.domain import MRSequence
 
 
 class Vendor(StrEnum):
@@ -77,32 +77,32 @@ SCANNERS: dict[Vendor, Scanner] = {
 }
 
 # fmt: off
-PROTOCOLS: dict[tuple[Vendor, Sequence], Protocol] = {
-    (Vendor.SIEMENS, Sequence.T1): Protocol(
+PROTOCOLS: dict[tuple[Vendor, MRSequence], Protocol] = {
+    (Vendor.SIEMENS, MRSequence.T1): Protocol(
         "t1_se_tra", "2D", "SE", "SP", "", 550, 8.7, None, 90, 1, "M\\ND\\NORM", "*se2d1"),
-    (Vendor.SIEMENS, Sequence.T1CE): Protocol(
+    (Vendor.SIEMENS, MRSequence.T1CE): Protocol(
         "t1_mprage_iso_KM", "3D", "GR\\IR", "SP\\MP", "IR\\PFP", 2200, 2.67, 900, 8, 1,
         "M\\ND\\NORM", "*tfl3d1_16ns", "Gadovist"),
-    (Vendor.SIEMENS, Sequence.T2): Protocol(
+    (Vendor.SIEMENS, MRSequence.T2): Protocol(
         "t2_tse_tra", "2D", "SE", "SK\\SP\\OSP", "PFP", 5000, 99, None, 150, 15, "M\\ND\\NORM", "*tse2d1_15"),
-    (Vendor.SIEMENS, Sequence.FLAIR): Protocol(
+    (Vendor.SIEMENS, MRSequence.FLAIR): Protocol(
         "t2_tirm_tra_dark-fluid", "2D", "SE\\IR", "SK\\SP\\MP\\OSP", "IR\\PFP", 9000, 94, 2500, 150, 17,
         "M\\ND\\NORM", "*tir2d1_17"),
-    (Vendor.GE, Sequence.T1): Protocol(
+    (Vendor.GE, MRSequence.T1): Protocol(
         "Ax T1", "2D", "SE", "NONE", "NPW", 600, 14, None, 90, 1, "OTHER"),
-    (Vendor.GE, Sequence.T1CE): Protocol(
+    (Vendor.GE, MRSequence.T1CE): Protocol(
         "Ax BRAVO +C", "3D", "GR", "SS\\SP\\SK", "FAST_GEMS\\EDR_GEMS", 8.2, 3.2, None, 12, 1, "OTHER", "", "MULTIHANCE"),
-    (Vendor.GE, Sequence.T2): Protocol(
+    (Vendor.GE, MRSequence.T2): Protocol(
         "Ax T2 FRFSE", "2D", "SE", "SK", "FAST_GEMS\\NPW\\TRF_GEMS", 4500, 102, None, 90, 18, "OTHER"),
-    (Vendor.GE, Sequence.FLAIR): Protocol(
+    (Vendor.GE, MRSequence.FLAIR): Protocol(
         "Ax T2 FLAIR", "2D", "SE\\IR", "SK", "FAST_GEMS\\NPW\\IR_GEMS", 9502, 125, 2250, 90, 1, "OTHER"),
-    (Vendor.PHILIPS, Sequence.T1): Protocol(
+    (Vendor.PHILIPS, MRSequence.T1): Protocol(
         "T1W_SE", "2D", "SE", "SP", "OTHER", 560, 13, None, 70, 1, "M_SE\\M\\SE", "SE"),
-    (Vendor.PHILIPS, Sequence.T1CE): Protocol(
+    (Vendor.PHILIPS, MRSequence.T1CE): Protocol(
         "T1W_3D_TFE GD", "3D", "GR", "MP", "OTHER", 8.1, 3.7, None, 8, 204, "M_FFE\\M\\FFE", "T1TFE", "DOTAREM"),
-    (Vendor.PHILIPS, Sequence.T2): Protocol(
+    (Vendor.PHILIPS, MRSequence.T2): Protocol(
         "T2W_TSE", "2D", "SE", "SK", "OTHER", 3000, 80, None, 90, 15, "M_SE\\M\\SE", "TSE"),
-    (Vendor.PHILIPS, Sequence.FLAIR): Protocol(
+    (Vendor.PHILIPS, MRSequence.FLAIR): Protocol(
         "FLAIR_longTR", "2D", "IR", "SK", "OTHER", 11000, 125, 2800, 90, 27, "M_IR\\M\\IR", "TIR"),
 }
 # fmt: on

@@ -29,7 +29,7 @@ _toolkit: Any = SimpleITK  # its functions carry no types
 
 
 @dataclass(frozen=True)
-class Plan:
+class TumourPlan:
     """Where tumours start, and how large they shall become.
 
     Attributes
@@ -62,7 +62,7 @@ class Plan:
         return [part * size for part in offset]
 
 
-def grow(rng: np.random.Generator, brain: Brain, plan: Plan) -> npt.NDArray[np.uint8]:
+def grow(rng: np.random.Generator, brain: Brain, plan: TumourPlan) -> npt.NDArray[np.uint8]:
     """Labels of the grown tumour, uint8 (i, j, k) with values of `braintumor.domain.regions`.
 
     Volumes follow the plan and the shares above but for islands, which are left out, and as far as there is tissue to grow in.
@@ -101,7 +101,7 @@ def _compose(
     labels[islands] = 0
 
 
-def _region(grid: Grid, plan: Plan) -> tuple[slice, slice, slice]:
+def _region(grid: Grid, plan: TumourPlan) -> tuple[slice, slice, slice]:
     """The index box around all seeds in which the tumour can be."""
     reach = 2.2 * plan.core_radius_mm + 18.0
     seeds = grid.to_index(np.array(plan.seeds))
@@ -121,7 +121,7 @@ def _march_grid(grid: Grid) -> Grid:
     return Grid((int(counts[0]), int(counts[1]), int(counts[2])), affine)
 
 
-def _arrival(speed: npt.NDArray[Any], march: Grid, grid: Grid, plan: Plan) -> Field:
+def _arrival(speed: npt.NDArray[Any], march: Grid, grid: Grid, plan: TumourPlan) -> Field:
     """When a front that leaves the seeds reaches each voxel of `grid`, later foci starting later; float32 (i, j, k)."""
     image = _toolkit.GetImageFromArray(np.ascontiguousarray(speed.T, np.float32))
     image.SetSpacing(march.spacing)

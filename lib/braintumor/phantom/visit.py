@@ -17,13 +17,14 @@ from braintumor.domain import (
     LPS_FROM_RAS,
     Affine,
     Author,
+    AuthorKind,
     BrainTumorError,
     Image,
+    MRSequence,
     OutputError,
     Patient,
     Region,
     Segmentation,
-    Sequence,
     region_mask,
 )
 from braintumor.phantom.anatomy import field_of_view, person, white_matter_seeds
@@ -31,12 +32,12 @@ from braintumor.phantom.contrast import CONTRASTS
 from braintumor.phantom.dicom import SERIES_NUMBERS, Awkward, StudyHeader, study_header, write_series
 from braintumor.phantom.head import around
 from braintumor.phantom.layout import Layout, rigid_motion
-from braintumor.phantom.mr import Scene, acquire, degrade, nearest, signal
-from braintumor.phantom.tumour import Plan, grow
+from braintumor.phantom.mr import PhantomScene, acquire, degrade, nearest, signal
+from braintumor.phantom.tumour import TumourPlan, grow
 
 FIRST_VISIT = date(2024, 1, 15)
 LARGEST_ML = 250.0
-AUTHOR = Author(kind="human", name="phantom truth")
+AUTHOR = Author(kind=AuthorKind.HUMAN, name="phantom truth")
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class PhantomOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class Visit:
+class PhantomVisit:
     """One visit of a phantom patient, with everything that is true about it.
 
     Attributes
@@ -120,7 +121,7 @@ class Visit:
         What the images were rendered from, in the frame of the first visit's head.
     """
 
-    images: Mapping[Sequence, Image]
+    images: Mapping[MRSequence, Image]
     truth: Segmentation
     brain: npt.NDArray[np.bool_]
     motion: Affine
@@ -128,10 +129,10 @@ class Visit:
     volumes_ml: Mapping[str, float]
     options: PhantomOptions
     number: int
-    scene: Scene = field(repr=False)
+    scene: PhantomScene = field(repr=False)
 
 
-def make(options: PhantomOptions) -> tuple[Visit, ...]:
+def make(options: PhantomOptions) -> tuple[PhantomVisit, ...]:
     """The visits of one phantom patient, oldest first.
 
     Raises
@@ -142,25 +143,25 @@ def make(options: PhantomOptions) -> tuple[Visit, ...]:
     return tuple(_visit(options, number) for number in range(options.visits))
 
 
-def render(visit: Visit, sequence: Sequence, layout: Layout) -> Image:
+def render(visit: PhantomVisit, sequence: MRSequence, layout: Layout) -> Image:
     """One sequence of a visit as acquired with a layout of its own; float32 with integer values."""
     options = visit.options
     motion = layout.motion @ visit.motion
     grid, scene = layout.grid, visit.scene
     clean = acquire(signal(scene, sequence), scene.brain.grid, grid, motion)
     mask = None if options.skull else nearest(scene.brain.mask, scene.brain.grid, grid, motion)
-    rng = np.random.default_rng([options.seed, visit.number, list(Sequence).index(sequence)])
+    rng = np.random.default_rng([options.seed, visit.number, list(MRSequence).index(sequence)])
     sigma = options.noise * CONTRASTS[sequence].scale
     return degrade(clean, grid, rng, bias=options.bias, sigma=sigma, mask=mask)
 
 
-def truth_on(visit: Visit, layout: Layout) -> Segmentation:
+def truth_on(visit: PhantomVisit, layout: Layout) -> Segmentation:
     """The true tumour as it lies in an acquisition with a layout of its own."""
     mask = nearest(visit.scene.labels, visit.scene.brain.grid, layout.grid, layout.motion @ visit.motion)
     return Segmentation(mask, layout.grid, AUTHOR)
 
 
-def write_nifti(visit: Visit, folder: Path) -> Path:
+def write_nifti(visit: PhantomVisit, folder: Path) -> Path:
     """Write a visit the BraTS way: ``CASE/CASE_t1.nii.gz``, ``_t1ce``, ``_t2``, ``_flair``, ``_seg``, affine in RAS+.
 
     Parameters
@@ -192,13 +193,13 @@ def patient(options: PhantomOptions) -> Patient:
 
 
 def write_dicom(
-    visit: Visit,
+    visit: PhantomVisit,
     folder: Path,
     *,
     header: StudyHeader | None = None,
-    layouts: Mapping[Sequence, Layout] | None = None,
-    awkward: Mapping[Sequence, Awkward] | None = None,
-) -> dict[Sequence, list[Path]]:
+    layouts: Mapping[MRSequence, Layout] | None = None,
+    awkward: Mapping[MRSequence, Awkward] | None = None,
+) -> dict[MRSequence, list[Path]]:
     """Write a visit as a DICOM study: one folder per sequence, files in k order.
 
     Parameters
@@ -226,14 +227,14 @@ def write_dicom(
     return written
 
 
-def _visit(options: PhantomOptions, number: int) -> Visit:
+def _visit(options: PhantomOptions, number: int) -> PhantomVisit:
     scene = _scene(options, number)
     rng = np.random.default_rng([options.seed, number, 5])
     motion = rigid_motion(rng, options.shift_mm, options.turn_deg) if number else np.eye(4)
     layout = Layout(field_of_view(options.spacing_mm))
     mask = nearest(scene.labels, scene.brain.grid, layout.grid, motion)
     truth = Segmentation(mask, layout.grid, AUTHOR)
-    bare = Visit(
+    bare = PhantomVisit(
         images={},
         truth=truth,
         brain=nearest(scene.brain.mask, scene.brain.grid, layout.grid, motion),
@@ -244,18 +245,18 @@ def _visit(options: PhantomOptions, number: int) -> Visit:
         number=number,
         scene=scene,
     )
-    return replace(bare, images={sequence: render(bare, sequence, layout) for sequence in Sequence})
+    return replace(bare, images={sequence: render(bare, sequence, layout) for sequence in MRSequence})
 
 
-def _scene(options: PhantomOptions, number: int) -> Scene:
+def _scene(options: PhantomOptions, number: int) -> PhantomScene:
     """The head at one visit, before it moves: the same person and seeds at all visits, a tumour of that day's size."""
     detail = min(options.spacing_mm)
     grid = field_of_view((detail, detail, detail))
-    plan = Plan(_seeds(options), options.tumour_ml * options.growth**number)
+    plan = TumourPlan(_seeds(options), options.tumour_ml * options.growth**number)
     displacement = plan.displacement if plan.volume_ml > 0 else None
     brain = person(np.random.default_rng([options.seed, 1]), grid, displacement)
     labels = grow(np.random.default_rng([options.seed, 2]), brain, plan)
-    return Scene(brain, labels, around(brain, options.seed) if options.skull else None, options.seed)
+    return PhantomScene(brain, labels, around(brain, options.seed) if options.skull else None, options.seed)
 
 
 def _seeds(options: PhantomOptions) -> tuple[tuple[float, float, float], ...]:

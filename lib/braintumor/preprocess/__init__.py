@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,18 @@ import numpy.typing as npt
 
 from braintumor.domain import (
     Alignment,
+    AlignmentMethod,
     Case,
     Flag,
     Grid,
-    Sequence,
+    MRSequence,
+    Progress,
     Severity,
     Study,
     UnusableImageError,
     bounding_box,
     canonical,
+    silent,
 )
 from braintumor.preprocess.brain import find_brain, is_stripped, stripped_brain
 from braintumor.preprocess.grid import case_grid, inside, resample
@@ -30,12 +34,9 @@ from braintumor.preprocess.intensity import correct_bias, zscore
 from braintumor.preprocess.register import align
 from braintumor.preprocess.restore import on_grid
 
-__all__ = ["BIAS_CHOICES", "PrepareOptions", "on_grid", "prepare"]
+__all__ = ["Bias", "PrepareOptions", "on_grid", "prepare_case"]
 
-BIAS_CHOICES = ("auto", "always", "never")
-
-Progress = Callable[[str, float], None]
-_Volumes = dict[Sequence, npt.NDArray[Any]]
+_Volumes = dict[MRSequence, npt.NDArray[Any]]
 _Brain = npt.NDArray[np.bool_]
 
 _WORKERS = min(3, os.cpu_count() or 1)
@@ -45,6 +46,14 @@ _COVERED = 0.98
 """Share of the brain that a sequence must show not to be flagged."""
 
 
+class Bias(StrEnum):
+    """When N4 corrects the bias field; AUTO where the skull is on (raw data; skull-stripped data comes prepared)."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 @dataclass(frozen=True, slots=True)
 class PrepareOptions:
     """How to prepare.
@@ -52,29 +61,25 @@ class PrepareOptions:
     Attributes
     ----------
     bias
-        N4 bias correction: ``auto`` where the skull is on (raw data; skull-stripped data comes prepared), ``always``,
-        ``never``.
+        The word does as well; another one is a ValueError.
     histogram
         Match each sequence's histogram to the training cases'. Off: on the four patients of fold 0 the whole tumour gained and
         the core lost, with weights that were trained without it.
     """
 
-    bias: str = "auto"
+    bias: Bias = Bias.AUTO
     histogram: bool = False
 
     def __post_init__(self) -> None:
-        if self.bias not in BIAS_CHOICES:
-            raise ValueError(f"bias must be one of {', '.join(BIAS_CHOICES)}, not {self.bias!r}")
+        if self.bias not in list(Bias):
+            raise ValueError(f"bias must be one of {', '.join(Bias)}, not {self.bias!r}")
+        object.__setattr__(self, "bias", Bias(self.bias))
 
 
-def _silent(step: str, share: float) -> None:
-    """Progress for callers that do not watch."""
-
-
-def prepare(
+def prepare_case(
     study: Study,
     options: PrepareOptions = PrepareOptions(),
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Case:
     """Bring the study's sequences onto one grid, find the brain, correct shading and normalise.
 
@@ -109,11 +114,11 @@ def prepare(
         raise UnusableImageError("No brain was found in the images", remedy="Check that the study shows a head, in MR")
     seen, more = _seen(study, grid, brain, alignment)
     progress("intensities", 0.8)
-    if options.bias == "always" or (options.bias == "auto" and not stripped):
-        volumes = _unshaded(volumes, seen, grid)
+    if options.bias is Bias.ALWAYS or (options.bias is Bias.AUTO and not stripped):
+        volumes = _bias_corrected(volumes, seen, grid)
         steps.append("N4 bias correction applied")
     else:
-        reason = "asked not to" if options.bias == "never" else "skull-stripped input is taken as prepared"
+        reason = "asked not to" if options.bias is Bias.NEVER else "skull-stripped input is taken as prepared"
         steps.append(f"N4 bias correction skipped: {reason}")
     if options.histogram:
         steps.append("Histograms matched to those of the training cases")
@@ -131,17 +136,17 @@ def prepare(
     )
 
 
-def _alignments(study: Study, stripped: bool, progress: Progress) -> tuple[dict[Sequence, Alignment], tuple[Flag, ...]]:
-    """Every sequence's alignment to the reference, in `Sequence` order."""
+def _alignments(study: Study, stripped: bool, progress: Progress) -> tuple[dict[MRSequence, Alignment], tuple[Flag, ...]]:
+    """Every sequence's alignment to the reference, in `MRSequence` order."""
 
-    def one(sequence: Sequence) -> tuple[Alignment, tuple[Flag, ...]]:
+    def one(sequence: MRSequence) -> tuple[Alignment, tuple[Flag, ...]]:
         series = study.series[sequence]
         if series is study.reference:
-            return Alignment(np.eye(4), "reference", None), ()
+            return Alignment(np.eye(4), AlignmentMethod.REFERENCE, None), ()
         return align(sequence, series, study.reference, stripped=stripped)
 
-    present = [sequence for sequence in Sequence if sequence in study.series]
-    alignment: dict[Sequence, Alignment] = {}
+    present = [sequence for sequence in MRSequence if sequence in study.series]
+    alignment: dict[MRSequence, Alignment] = {}
     flags: tuple[Flag, ...] = ()
     with ThreadPoolExecutor(_WORKERS) as pool:
         for n, (sequence, (found, more)) in enumerate(zip(present, pool.map(one, present), strict=True), start=1):
@@ -151,24 +156,24 @@ def _alignments(study: Study, stripped: bool, progress: Progress) -> tuple[dict[
     return alignment, flags
 
 
-def _uncut(volumes: _Volumes, alignment: Mapping[Sequence, Alignment]) -> _Volumes:
+def _uncut(volumes: _Volumes, alignment: Mapping[MRSequence, Alignment]) -> _Volumes:
     """What the brain is outlined on: T1-weighted volumes that were not turned, if there are any.
 
     Turning cuts corners off the field of view, and deepbet follows such a cut out of the head.
     """
-    still = {s: v for s, v in volumes.items() if alignment[s].method in ("reference", "same-grid")}
-    return still if Sequence.T1 in still or Sequence.T1CE in still else volumes
+    still = {s: v for s, v in volumes.items() if alignment[s].method in (AlignmentMethod.REFERENCE, AlignmentMethod.SAME_GRID)}
+    return still if MRSequence.T1 in still or MRSequence.T1CE in still else volumes
 
 
 def _seen(
-    study: Study, grid: Grid, brain: _Brain, alignment: Mapping[Sequence, Alignment]
-) -> tuple[dict[Sequence, _Brain], tuple[Flag, ...]]:
+    study: Study, grid: Grid, brain: _Brain, alignment: Mapping[MRSequence, Alignment]
+) -> tuple[dict[MRSequence, _Brain], tuple[Flag, ...]]:
     """The part of the brain that each sequence shows: what lies outside its field of view has no intensity to count."""
-    seen: dict[Sequence, _Brain] = {}
+    seen: dict[MRSequence, _Brain] = {}
     flags: list[Flag] = []
     for sequence, found in alignment.items():
         seen[sequence] = brain
-        if found.method in ("reference", "same-grid"):
+        if found.method in (AlignmentMethod.REFERENCE, AlignmentMethod.SAME_GRID):
             continue
         seen[sequence] = brain & inside(study.series[sequence].image.grid, grid, found.transform)
         share = np.count_nonzero(seen[sequence]) / np.count_nonzero(brain)
@@ -178,7 +183,7 @@ def _seen(
     return seen, tuple(flags)
 
 
-def _unshaded(volumes: _Volumes, seen: Mapping[Sequence, _Brain], grid: Grid) -> _Volumes:
+def _bias_corrected(volumes: _Volumes, seen: Mapping[MRSequence, _Brain], grid: Grid) -> _Volumes:
     """Every sequence after N4."""
     with ThreadPoolExecutor(_WORKERS) as pool:
         corrected = pool.map(lambda sequence: correct_bias(volumes[sequence], seen[sequence], grid.spacing), volumes)
@@ -186,25 +191,25 @@ def _unshaded(volumes: _Volumes, seen: Mapping[Sequence, _Brain], grid: Grid) ->
 
 
 def _channels(
-    volumes: _Volumes, seen: Mapping[Sequence, _Brain], brain: _Brain, options: PrepareOptions
+    volumes: _Volumes, seen: Mapping[MRSequence, _Brain], brain: _Brain, options: PrepareOptions
 ) -> npt.NDArray[np.float32]:
     """What the network sees, (4, i, j, k)."""
-    channels = np.zeros((len(Sequence), *brain.shape), np.float32)
+    channels = np.zeros((len(MRSequence), *brain.shape), np.float32)
     box = bounding_box(brain)  # most of the grid is air
-    for n, sequence in enumerate(Sequence):
+    for n, sequence in enumerate(MRSequence):
         if sequence in volumes:
             voxels, shown = volumes[sequence][box], seen[sequence][box]
             channels[n][box] = zscore(match(voxels, shown, standard()[sequence]) if options.histogram else voxels, shown)
     return channels
 
 
-def _said(sequence: Sequence, alignment: Alignment) -> str:
-    if alignment.method == "reference":
+def _said(sequence: MRSequence, alignment: Alignment) -> str:
+    if alignment.method is AlignmentMethod.REFERENCE:
         return f"{sequence.title} is the reference"
     agrees = f"agreement {alignment.quality:.3f}"
-    if alignment.method == "same-grid":
+    if alignment.method is AlignmentMethod.SAME_GRID:
         return f"{sequence.title}: registration skipped, it lies on the reference's grid already ({agrees})"
-    if alignment.method == "same-frame":
+    if alignment.method is AlignmentMethod.SAME_FRAME:
         return f"{sequence.title}: placed by its header, registration brought nothing better ({agrees})"
     motion = f"{alignment.translation_mm:.1f} mm and {alignment.rotation_deg:.1f} degrees corrected"
     return f"{sequence.title}: registered to the reference, {motion} ({agrees})"

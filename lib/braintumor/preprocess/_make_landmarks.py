@@ -6,17 +6,17 @@ import json
 import sys
 from pathlib import Path
 
-from braintumor.domain import Sequence
-from braintumor.preprocess import prepare
+from braintumor.domain import MRSequence
+from braintumor.preprocess import prepare_case
 from braintumor.preprocess.histogram import PERCENTILES, STANDARD, Landmarks, landmarks, learn
-from braintumor.study import read
+from braintumor.study import read_study
 
 
 def make(cases: list[Path], path: Path = STANDARD) -> None:
     """Learn from cases, prepared as at inference, and write the file."""
-    found: dict[Sequence, list[Landmarks]] = {sequence: [] for sequence in Sequence}
+    found: dict[MRSequence, list[Landmarks]] = {sequence: [] for sequence in MRSequence}
     for folder in cases:
-        case = prepare(read(folder))
+        case = prepare_case(read_study(folder))
         for sequence, voxels in case.display.items():
             found[sequence].append(landmarks(voxels, case.brain))
     content = {

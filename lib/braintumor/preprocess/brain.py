@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from braintumor.domain import Flag, Image, Sequence, Severity
+from braintumor.domain import Flag, Image, MRSequence, Severity
 
 PLAUSIBLE_ML = (700.0, 2200.0)
 """Brain volumes outside this range are flagged; adult intracranial volumes lie between 900 and 1900 mL."""
@@ -41,14 +41,14 @@ def is_stripped(image: Image) -> bool:
     return inside is not None and bool(np.count_nonzero(inside) * image.grid.voxel_ml <= _STRIPPED_MAX_ML)
 
 
-def stripped_brain(volumes: Mapping[Sequence, npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:
+def stripped_brain(volumes: Mapping[MRSequence, npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:
     """The brain of skull-stripped volumes on one grid: voxels that differ from the background in any of them."""
     brain: npt.NDArray[np.bool_] = np.logical_or.reduce([voxels != voxels[0, 0, 0] for voxels in volumes.values()])
     return brain
 
 
 def find_brain(
-    volumes: Mapping[Sequence, npt.NDArray[Any]], voxel_ml: float
+    volumes: Mapping[MRSequence, npt.NDArray[Any]], voxel_ml: float
 ) -> tuple[npt.NDArray[np.bool_], str, tuple[Flag, ...]]:
     """Brain mask of volumes with the skull on.
 
@@ -66,9 +66,9 @@ def find_brain(
     -----
     deepbet (Fisch et al. 2024), weights inside its package. It was trained on T1.
     """
-    sequence = next(s for s in (Sequence.T1, Sequence.T1CE, Sequence.T2, Sequence.FLAIR) if s in volumes)
+    sequence = next(s for s in (MRSequence.T1, MRSequence.T1CE, MRSequence.T2, MRSequence.FLAIR) if s in volumes)
     flags: list[Flag] = []
-    if sequence not in (Sequence.T1, Sequence.T1CE):
+    if sequence not in (MRSequence.T1, MRSequence.T1CE):
         words = f"The brain was outlined on {sequence.title}, for which the outline was not made; check its edge."
         flags.append(Flag("brain-without-t1", Severity.WARNING, words))
     mask = _deepbet(volumes[sequence])

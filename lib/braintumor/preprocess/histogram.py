@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.domain import Sequence
+from braintumor.domain import MRSequence
 
 Landmarks = npt.NDArray[np.float64]
 
@@ -73,7 +73,7 @@ def match(voxels: npt.NDArray[Any], brain: npt.NDArray[np.bool_], standard: Land
 
 
 @cache
-def standard() -> Mapping[Sequence, Landmarks]:
+def standard() -> Mapping[MRSequence, Landmarks]:
     """The landmarks that come with the package, per sequence."""
     stored = json.loads(STANDARD.read_text(encoding="utf-8"))["landmarks"]
-    return {Sequence(name): np.array(values, np.float64) for name, values in stored.items()}
+    return {MRSequence(name): np.array(values, np.float64) for name, values in stored.items()}

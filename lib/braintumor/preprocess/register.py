@@ -9,10 +9,22 @@ import numpy.typing as npt
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
-from braintumor.domain import Affine, Alignment, Flag, Grid, Image, RegistrationError, Sequence, Series, Severity, canonical
+from braintumor.domain import (
+    Affine,
+    Alignment,
+    AlignmentMethod,
+    Flag,
+    Grid,
+    Image,
+    MRSequence,
+    RegistrationError,
+    Series,
+    Severity,
+    canonical,
+)
 from braintumor.preprocess.grid import resample, single_thread, to_sitk
 
-POOR, HOPELESS = 1.03, 1.015
+NMI_WARN, NMI_REFUSE = 1.03, 1.015
 """Normalised mutual information below which an alignment is called poor, or refused. Seen on 20 real studies, skull on and
 skull-stripped: 1.030 to 1.21 when aligned; of three of them, 1.029 or less when 10 mm off and 1.020 or less when turned by 90
 degrees. So the figure shows gross failures; an error of 5 mm (1.012 to 1.056) can pass it."""
@@ -29,7 +41,7 @@ _STILL = 0.5
 _AGREEMENT_POINTS = 200_000
 
 
-def align(sequence: Sequence, series: Series, reference: Series, *, stripped: bool) -> tuple[Alignment, tuple[Flag, ...]]:
+def align(sequence: MRSequence, series: Series, reference: Series, *, stripped: bool) -> tuple[Alignment, tuple[Flag, ...]]:
     """How `series` lies relative to `reference`.
 
     Parameters
@@ -53,11 +65,11 @@ def align(sequence: Sequence, series: Series, reference: Series, *, stripped: bo
     same_grid = _ordered(moving.grid).same_as(_ordered(reference.image.grid))
     before = _agreement(fixed, moving, identity)
     if same_grid and _needs_no_search(fixed, moving, before, stripped=stripped):
-        return Alignment(identity, "same-grid", before), ()
+        return Alignment(identity, AlignmentMethod.SAME_GRID, before), ()
     small = _working(moving)
     found = _refine(fixed, small, identity)
     after = _agreement(fixed, moving, found)
-    if after < POOR:  # headers that do not share a frame of reference may be far apart
+    if after < NMI_WARN:  # headers that do not share a frame of reference may be far apart
         other = _refine(fixed, small, _by_centres(fixed, small))
         agreed = _agreement(fixed, moving, other)
         if agreed > max(after, before):
@@ -67,13 +79,14 @@ def align(sequence: Sequence, series: Series, reference: Series, *, stripped: bo
     shift, turn = _motion(found, fixed.grid)
     if after <= before or max(shift, turn) < _STILL:
         found, after, shift, turn = identity, before, 0.0, 0.0
-    if after < HOPELESS:
+    if after < NMI_REFUSE:
         raise RegistrationError(
-            f"{sequence.title} could not be aligned to the reference (agreement {after:.3f}, at least {HOPELESS} is needed)",
+            f"{sequence.title} could not be aligned to the reference (agreement {after:.3f}, at least {NMI_REFUSE} is needed)",
             remedy="Check that it shows the same head, or leave the series out",
         )
-    method = "rigid" if found is not identity else "same-grid" if same_grid else "same-frame"
-    if after < POOR:
+    plain = AlignmentMethod.SAME_GRID if same_grid else AlignmentMethod.SAME_FRAME
+    method = AlignmentMethod.RIGID if found is not identity else plain
+    if after < NMI_WARN:
         words = f"{sequence.title} agrees poorly with the reference after alignment ({after:.3f}); check the overlay."
         flags.append(Flag("poor-registration", Severity.SERIOUS, words))
     return Alignment(found, method, after, shift, turn), tuple(flags)
@@ -151,8 +164,8 @@ def _needs_no_search(fixed: Image, moving: Image, agreed: float, *, stripped: bo
     are registered already: one of the two is enough.
     """
     if stripped:
-        return agreed >= POOR or _settled(fixed, moving, agreed)
-    return agreed >= POOR and _settled(fixed, moving, agreed)
+        return agreed >= NMI_WARN or _settled(fixed, moving, agreed)
+    return agreed >= NMI_WARN and _settled(fixed, moving, agreed)
 
 
 def _settled(fixed: Image, moving: Image, agreed: float) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from braintumor.domain import LABELS, Affine, Case, Grid, Sequence, Voxels
+from braintumor.domain import LABELS, Affine, Case, Grid, MRSequence, Voxels
 from braintumor.segment.engines.protocol import Probabilities
 
 Box = tuple[slice, slice, slice]
@@ -20,7 +20,7 @@ _FEW = 4
 """Every this many voxels along each axis, for the mean and spread of an image."""
 
 
-class Evidence(Protocol):
+class VoxelEvidence(Protocol):
     """Reads what is known of a box of the mask's grid."""
 
     def features(self, box: Box) -> Floats:
@@ -42,13 +42,13 @@ class Displayed:
         (i, j, k) each, in any unit.
     """
 
-    images: Mapping[Sequence, Voxels]
+    images: Mapping[MRSequence, Voxels]
     found: Probabilities | None
 
     def features(self, box: Box) -> Floats:
-        """See `Evidence.features`."""
+        """See `VoxelEvidence.features`."""
         rows = []
-        for sequence in Sequence:
+        for sequence in MRSequence:
             if sequence in self.images:
                 few = np.asarray(self.images[sequence][::_FEW, ::_FEW, ::_FEW], np.float32)
                 inside = few[few != 0]
@@ -58,12 +58,12 @@ class Displayed:
         return np.stack(rows).astype(np.float32)
 
     def shares(self, box: Box) -> Floats | None:
-        """See `Evidence.shares`."""
+        """See `VoxelEvidence.shares`."""
         return None if self.found is None else _cut(self.found, box)
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class CaseEvidence:
     """A prepared case whose grid may be another one than the mask's: sampled linearly, in the box only.
 
     Attributes
@@ -78,14 +78,14 @@ class Prepared:
     back: Affine
 
     def features(self, box: Box) -> Floats:
-        """See `Evidence.features`."""
-        present = [n for n, sequence in enumerate(Sequence) if sequence in self.case.present]
+        """See `VoxelEvidence.features`."""
+        present = [n for n, sequence in enumerate(MRSequence) if sequence in self.case.present]
         if self._same:
             return self.case.channels[(present, *box)]
         return self._sampled([self.case.channels[n] for n in present], box)
 
     def shares(self, box: Box) -> Floats | None:
-        """See `Evidence.shares`."""
+        """See `VoxelEvidence.shares`."""
         if self.found is None:
             return None
         if self._same:

@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from braintumor.domain import LABELS, Affine, Case, Grid, SubmissionError, Voxels
-from braintumor.domain import Sequence as Mri
-from braintumor.refine.evidence import Box, Displayed, Evidence, Prepared
+from braintumor.domain import LABELS, Affine, Case, Grid, MRSequence, SubmissionError, Voxels
+from braintumor.refine.evidence import Box, CaseEvidence, Displayed, VoxelEvidence
 from braintumor.refine.grow import BAND, LEAST_MM, MOST_MM, Distance, geodesic, reach_mm, smoothed, walk
 from braintumor.refine.hints import Hint, Stroke, checked, strokes
 from braintumor.segment.engines.protocol import Probabilities
@@ -45,7 +44,7 @@ class Patch:
 
 
 def refine(
-    images: Case | Mapping[Mri, Voxels],
+    images: Case | Mapping[MRSequence, Voxels],
     grid: Grid,
     mask: Mask,
     probabilities: Probabilities | None,
@@ -114,11 +113,11 @@ def _check(mask: Mask, grid: Grid) -> None:
 
 
 def _evidence(
-    images: Case | Mapping[Mri, Voxels], grid: Grid, found: Probabilities | None, transform: Affine | None
-) -> Evidence:
+    images: Case | Mapping[MRSequence, Voxels], grid: Grid, found: Probabilities | None, transform: Affine | None
+) -> VoxelEvidence:
     if isinstance(images, Case):
         back = np.eye(4) if transform is None else np.linalg.inv(transform)
-        return Prepared(images, grid, found, np.asarray(back, np.float64))
+        return CaseEvidence(images, grid, found, np.asarray(back, np.float64))
     if not images or any(image.shape != grid.shape for image in images.values()):
         raise SubmissionError("There is no image on the grid of the mask", remedy="Give at least one, of the mask's shape")
     return Displayed(images, found)
@@ -184,7 +183,7 @@ def _inside(box: Box, outer: Box) -> Box:
     return i, j, k
 
 
-def _solved(evidence: Evidence, grid: Grid, mask: Mask, box: Box, group: Sequence[_Area]) -> Mask:
+def _solved(evidence: VoxelEvidence, grid: Grid, mask: Mask, box: Box, group: Sequence[_Area]) -> Mask:
     """The box of a group of areas, corrected; `mask` is that box as it was."""
     raw = evidence.features(box)
     outside, features = (raw == 0).all(axis=0), smoothed(raw, grid.spacing)

@@ -1,10 +1,10 @@
 """Facts, what is said of them in each language, pictures, and one PDF that is read in a minute."""
 
-from braintumor.report.document import dump, findings_sha256, load, read
+from braintumor.report.document import dump_report, findings_sha256, load_report, read_report
 from braintumor.report.draft import LANGUAGES, accession_of, draft, provenance_of
 from braintumor.report.figures import Picture, key_images, overview
-from braintumor.report.findings import find
-from braintumor.report.language import write
+from braintumor.report.findings import gather_findings
+from braintumor.report.language import write_text
 from braintumor.report.pdf import render
 from braintumor.report.statements import state
 
@@ -13,15 +13,15 @@ __all__ = [
     "Picture",
     "accession_of",
     "draft",
-    "dump",
-    "find",
+    "dump_report",
     "findings_sha256",
+    "gather_findings",
     "key_images",
-    "load",
+    "load_report",
     "overview",
     "provenance_of",
-    "read",
+    "read_report",
     "render",
     "state",
-    "write",
+    "write_text",
 ]

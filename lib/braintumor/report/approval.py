@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from braintumor.domain import BrainTumorError, CorruptFileError, FinalReportError, Report, Status, write_bytes
-from braintumor.report.document import dump, findings_sha256
+from braintumor.report.document import dump_report, findings_sha256
 from braintumor.report.editing import approved
 from braintumor.report.pdf import render
 from braintumor.report.versions import ReportFolder
@@ -149,7 +149,7 @@ def _hashes(report: Report) -> dict[str, str]:
         "images": report.provenance.input_sha256,
         "mask": report.provenance.mask_sha256,
         "findings": findings_sha256(report.findings),
-        "report": hashlib.sha256(dump(report)).hexdigest(),
+        "report": hashlib.sha256(dump_report(report)).hexdigest(),
     }
 
 

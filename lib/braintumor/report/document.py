@@ -16,12 +16,12 @@ MAX_BYTES = 50_000_000
 """A report has some hundred kilobytes; more is not one."""
 
 
-def dump(report: Report) -> bytes:
+def dump_report(report: Report) -> bytes:
     """The report as UTF-8 JSON; equal reports give equal bytes."""
     return _REPORT.dump_json(report, indent=1) + b"\n"
 
 
-def load(data: bytes, path: Path | None = None) -> Report:
+def load_report(data: bytes, path: Path | None = None) -> Report:
     """A report from its JSON.
 
     Raises
@@ -41,7 +41,7 @@ def load(data: bytes, path: Path | None = None) -> Report:
         ) from None  # the validator's own message repeats the content
 
 
-def read(path: Path) -> Report:
+def read_report(path: Path) -> Report:
     """A report from its file.
 
     Raises
@@ -51,7 +51,7 @@ def read(path: Path) -> Report:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise CorruptFileError("The file is too large for a report", remedy="Name a report.json", path=path)
-        return load(path.read_bytes(), path)
+        return load_report(path.read_bytes(), path)
     except OSError as error:
         raise InputNotFoundError("There is no report", remedy="Name a folder that `braintumor run` wrote", path=path) from error
 

@@ -18,18 +18,19 @@ from braintumor.domain import (
     Findings,
     Identifier,
     KeyImage,
+    MRSequence,
     Provenance,
     Report,
     Segmentation,
-    Sequence,
     Series,
     Status,
     StoredInstance,
     StoredSeries,
     Study,
+    StudyKind,
     StudyReference,
 )
-from braintumor.report.language import write
+from braintumor.report.language import write_text
 
 LANGUAGES = ("en", "hi")
 """Written unless others are asked for."""
@@ -94,7 +95,7 @@ def draft(
         study=_reference(study, tuple(derived)),
         findings=findings,
         provenance=provenance,
-        texts={code: write(findings, code) for code in languages},
+        texts={code: write_text(findings, code) for code in languages},
         pictures=tuple(pictures),
         audit=(Entry(provenance.created, Action.MADE, f"{SOFTWARE} {provenance.software_version}"),),
     )
@@ -102,11 +103,11 @@ def draft(
 
 def accession_of(study: Study) -> str:
     """The study's accession number; '' where it has none."""
-    return _header(study.reference).get("AccessionNumber", "") if study.kind == "dicom" else ""
+    return _header(study.reference).get("AccessionNumber", "") if study.kind is StudyKind.DICOM else ""
 
 
 def _reference(study: Study, derived: tuple[StoredSeries, ...]) -> StudyReference:
-    header = _header(study.reference) if study.kind == "dicom" else {}
+    header = _header(study.reference) if study.kind is StudyKind.DICOM else {}
     return StudyReference(
         uid=study.uid,
         kind=study.kind,
@@ -118,7 +119,7 @@ def _reference(study: Study, derived: tuple[StoredSeries, ...]) -> StudyReferenc
     )
 
 
-def _series(sequence: Sequence, series: Series, kind: str) -> StoredSeries:
+def _series(sequence: MRSequence, series: Series, kind: StudyKind) -> StoredSeries:
     class_uid = _header(series).get("SOPClassUID", "") if kind == "dicom" else ""
     instances = tuple(StoredInstance(i.uid, class_uid, i.sha256) for i in series.instances)
     return StoredSeries(series.uid, "MR", str(series.attributes.get("description", "")), sequence, instances)

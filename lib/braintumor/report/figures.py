@@ -13,12 +13,13 @@ from scipy import ndimage
 from braintumor.domain import (
     LABELS,
     REGION_NAMES,
+    AlignmentMethod,
     Case,
     Diameters,
     Measurements,
+    MRSequence,
     Region,
     Segmentation,
-    Sequence,
     read_only,
     region_colour,
 )
@@ -117,12 +118,12 @@ def _sequences(scene: Scene, case: Case, measurements: Measurements) -> Picture:
 def _four_panels(scene: Scene, case: Case, measurements: Measurements, width: int) -> list[Image.Image]:
     view = scene.view(AXIAL, scene.widest_slice, width / scene.extent_mm(0))
     panels = []
-    for sequence in Sequence:
+    for sequence in MRSequence:
         if sequence not in scene.images:
             panels.append(placeholder(view.size, sequence.title, "not available"))
             continue
         panel = _panel(scene, view, sequence, f"slice {view.index + 1}")
-        if sequence is Sequence.T1CE:
+        if sequence is MRSequence.T1CE:
             _draw_diameters(panel, scene, _quoted(measurements)[0])
         panels.append(_finished(panel))
     return panels
@@ -131,7 +132,7 @@ def _four_panels(scene: Scene, case: Case, measurements: Measurements, width: in
 def _planes(scene: Scene, measurements: Measurements) -> Picture:
     image = with_legend(tiled(_plane_panels(scene, measurements, PANEL_PX), 3), _legend())
     where = "the centre of the largest lesion" if measurements.lesions else "the centre of the brain; no tumour was segmented"
-    title = scene.first(Sequence.T1CE, Sequence.FLAIR).title
+    title = scene.first(MRSequence.T1CE, MRSequence.FLAIR).title
     return _picture("planes", f"{title} in three planes through {where}.", image)
 
 
@@ -139,7 +140,7 @@ def _plane_panels(scene: Scene, measurements: Measurements, height: float) -> li
     centre = _centre(scene, measurements)
     panels = []
     for view in scene.views({plane: int(centre[plane.normal]) for plane in (AXIAL, CORONAL, SAGITTAL)}, height):
-        panel = _panel(scene, view, scene.first(Sequence.T1CE, Sequence.FLAIR), "", title=view.plane.name)
+        panel = _panel(scene, view, scene.first(MRSequence.T1CE, MRSequence.FLAIR), "", title=view.plane.name)
         panel.cross(centre)
         panels.append(_finished(panel))
     return panels
@@ -148,7 +149,7 @@ def _plane_panels(scene: Scene, measurements: Measurements, height: float) -> li
 def _diameters(scene: Scene, measurements: Measurements) -> Picture | None:
     """Enhancing (or core) diameters on T1ce, whole-tumour diameters on FLAIR, each in the slice it was measured in."""
     panels, said = [], []
-    wanted = zip(_quoted(measurements), (Sequence.T1CE, Sequence.FLAIR), strict=True)
+    wanted = zip(_quoted(measurements), (MRSequence.T1CE, MRSequence.FLAIR), strict=True)
     for (region, diameters), preferred in wanted:
         if diameters is None:
             continue
@@ -171,7 +172,7 @@ def _montage(scene: Scene, columns: int = 6, rows: int = 4) -> Picture:
     low, high = (int(levels[0]), int(levels[-1])) if levels.size else (0, scene.grid.shape[2] - 1)
     trim = (high - low) * 0.04  # the very first and last slices hold only rim
     wanted = np.unique(np.linspace(low + trim, high - trim, columns * rows).round().astype(int))
-    sequence, panels = scene.first(Sequence.FLAIR, Sequence.T2), []
+    sequence, panels = scene.first(MRSequence.FLAIR, MRSequence.T2), []
     for index in reversed(wanted):
         view = scene.view(AXIAL, int(index), PANEL_PX * 0.42 / scene.extent_mm(0))
         panel = _panel(scene, view, sequence, "", title="", line=1.2)
@@ -186,8 +187,14 @@ def _montage(scene: Scene, columns: int = 6, rows: int = 4) -> Picture:
 
 def _registration(scene: Scene, case: Case) -> Picture | None:
     """Each moved sequence in two planes: checkerboard with the reference, and the reference's edges over it."""
-    moved = [s for s in case.present if s in case.alignment and case.alignment[s].method == "rigid" and s in scene.images]
-    reference = next((s for s, a in case.alignment.items() if a.method == "reference" and s in scene.images), None)
+    moved = [
+        s
+        for s in case.present
+        if s in case.alignment and case.alignment[s].method is AlignmentMethod.RIGID and s in scene.images
+    ]
+    reference = next(
+        (s for s, a in case.alignment.items() if a.method is AlignmentMethod.REFERENCE and s in scene.images), None
+    )
     if not moved or reference is None:
         return None
     middle = [(part.start + part.stop) // 2 for part in scene.box]
@@ -212,7 +219,7 @@ def _registration(scene: Scene, case: Case) -> Picture | None:
 def _uncertainty(scene: Scene) -> Picture | None:
     if scene.uncertainty is None:
         return None
-    sequence, panels = scene.first(Sequence.FLAIR, Sequence.T1CE), []
+    sequence, panels = scene.first(MRSequence.FLAIR, MRSequence.T1CE), []
     for view in scene.views({plane: _busiest(scene, plane) for plane in (AXIAL, CORONAL, SAGITTAL)}, PANEL_PX):
         base = grey(view.cut(scene.images[sequence]), scene.windows[sequence])
         doubt = np.clip(view.cut(scene.uncertainty).astype(np.float32), 0, 1)
@@ -227,7 +234,14 @@ def _uncertainty(scene: Scene) -> Picture | None:
 
 
 def _panel(
-    scene: Scene, view: View, sequence: Sequence, note: str, *, fill: float = FILL, title: str | None = None, line: float = LINE
+    scene: Scene,
+    view: View,
+    sequence: MRSequence,
+    note: str,
+    *,
+    fill: float = FILL,
+    title: str | None = None,
+    line: float = LINE,
 ) -> Panel:
     """A grey slice with fill and contours of the labels."""
     panel = Panel(view, grey(view.cut(scene.images[sequence]), scene.windows[sequence]))
@@ -282,7 +296,7 @@ def _centre(scene: Scene, measurements: Measurements) -> npt.NDArray[np.int64]:
     return np.clip(np.rint(index).astype(np.int64), low, high)
 
 
-def _checkerboard(scene: Scene, view: View, one: Sequence, other: Sequence, mm: float = 20.0) -> npt.NDArray[np.uint8]:
+def _checkerboard(scene: Scene, view: View, one: MRSequence, other: MRSequence, mm: float = 20.0) -> npt.NDArray[np.uint8]:
     first, second = (grey(view.cut(scene.images[s]), scene.windows[s]) for s in (one, other))
     spacing = np.array([view.spacing[view.plane.row], view.spacing[view.plane.column]])
     rows, columns = (np.indices(first.shape) * spacing[:, None, None] // mm).astype(int)

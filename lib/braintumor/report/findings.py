@@ -6,15 +6,16 @@ from collections.abc import Iterable
 from datetime import date
 
 from braintumor.domain import (
+    AlignmentMethod,
     Case,
     Comparison,
     Context,
     Findings,
     Flag,
     Measurements,
+    MRSequence,
     Request,
     Segmentation,
-    Sequence,
     SequenceUse,
     Severity,
     Study,
@@ -24,7 +25,7 @@ from braintumor.domain import (
 _SERIOUS_FIRST = (Severity.SERIOUS, Severity.WARNING, Severity.INFO)
 
 
-def find(
+def gather_findings(
     study: Study,
     case: Case,
     segmentation: Segmentation,
@@ -92,7 +93,7 @@ def _technique(study: Study, case: Case, segmentation: Segmentation) -> Techniqu
     )
 
 
-def _use(study: Study, case: Case, sequence: Sequence) -> SequenceUse:
+def _use(study: Study, case: Case, sequence: MRSequence) -> SequenceUse:
     series, alignment = study.series[sequence], case.alignment[sequence]
     return SequenceUse(
         series_uid=series.uid,
@@ -105,10 +106,10 @@ def _use(study: Study, case: Case, sequence: Sequence) -> SequenceUse:
     )
 
 
-def _reference(study: Study, case: Case) -> Sequence:
+def _reference(study: Study, case: Case) -> MRSequence:
     """Whose space the case is in: the case's own word, for it may have been prepared around another one."""
     for sequence, alignment in case.alignment.items():
-        if alignment.method == "reference":
+        if alignment.method is AlignmentMethod.REFERENCE:
             return sequence
     return study.reference_sequence
 

@@ -20,7 +20,7 @@ from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 from sacrebleu.tokenizers.tokenizer_intl import TokenizerV14International
 
 from braintumor.domain import Line, Origin, Report, Section
-from braintumor.report.language import speak
+from braintumor.report.language import render_statement
 from braintumor.report.rewriting import NEVER, SECTIONS, LanguageModel, rewrite
 from braintumor.report.rewriting.candidates import Key, candidates, key_of
 from braintumor.report.rewriting.judging import AgreesBack, Check, ProblemLike, judge_with
@@ -295,7 +295,9 @@ def structure(before: Report, after: Report, code: str) -> tuple[str, ...]:
 
 def stale(references: Sequence[Reference], reports: Mapping[str, Report], code: str) -> tuple[str, ...]:
     """References whose line is gone or is worded otherwise by now, in plain words."""
-    said = {(case, key_of(s)): _plain(speak(s, code)) for case, report in reports.items() for s in state(report.findings)}
+    said = {
+        (case, key_of(s)): _plain(render_statement(s, code)) for case, report in reports.items() for s in state(report.findings)
+    }
     return tuple(
         f"{r.case}: {r.key[1]} of {r.key[2]}" for r in references if r.case in reports and said.get((r.case, r.key)) != r.text
     )

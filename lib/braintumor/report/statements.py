@@ -8,6 +8,8 @@ from datetime import date
 
 from braintumor.domain import (
     LABELS,
+    AlignmentMethod,
+    AuthorKind,
     Comparison,
     Confirmation,
     Context,
@@ -16,11 +18,11 @@ from braintumor.domain import (
     Lesion,
     LesionChange,
     LesionState,
+    MRSequence,
     Region,
     RegionMeasurement,
     Request,
     Section,
-    Sequence,
     Severity,
     Technique,
 )
@@ -124,19 +126,19 @@ def _technique(technique: Technique) -> Iterator[Statement]:
     section, present = Section.TECHNIQUE, tuple(technique.sequences)
     arguments: dict[str, Argument] = {"count": len(present), "sequences": _terms(present)}
     yield Statement(section, "sequences-used", arguments, "technique.sequences")
-    missing = tuple(s for s in Sequence if s not in present)
+    missing = tuple(s for s in MRSequence if s not in present)
     if missing:
         yield Statement(
             section, "sequences-missing", {"count": len(missing), "sequences": _terms(missing)}, "technique.sequences"
         )
     reference = Term("sequence", technique.reference.value)
-    for method in ("same-grid", "same-frame"):
+    for method in (AlignmentMethod.SAME_GRID, AlignmentMethod.SAME_FRAME):
         alike = tuple(s for s, use in technique.sequences.items() if use.method == method)
         if alike:
             arguments = {"count": len(alike), "sequences": _terms(alike), "reference": reference}
             yield Statement(section, f"aligned-{method}", arguments, "technique.sequences")
     for sequence, use in technique.sequences.items():
-        if use.method == "rigid":
+        if use.method is AlignmentMethod.RIGID:
             arguments = {
                 "sequence": Term("sequence", sequence.value),
                 "reference": reference,
@@ -144,7 +146,7 @@ def _technique(technique: Technique) -> Iterator[Statement]:
                 "turn": Quantity(use.rotation_deg, "degree"),
             }
             yield Statement(section, "aligned-rigid", arguments, f"technique.sequences.{sequence.value}")
-    if technique.author.kind == "model":
+    if technique.author.kind is AuthorKind.MODEL:
         name = " ".join(filter(None, (technique.author.name, technique.author.version)))
         yield Statement(section, "mask-by-model", {"model": Verbatim(name)}, "technique.author")
     else:
@@ -317,11 +319,11 @@ def _recommendations(findings: Findings) -> Iterator[Statement]:
     serious = sum(flag.severity is Severity.SERIOUS for flag in findings.flags)
     if serious:
         yield Statement(section, "recommend-flags", {"count": serious}, "flags")
-    missing = tuple(s for s in Sequence if s not in findings.technique.sequences)
+    missing = tuple(s for s in MRSequence if s not in findings.technique.sequences)
     if missing:
         arguments: dict[str, Argument] = {"count": len(missing), "sequences": _terms(missing)}
         yield Statement(section, "recommend-sequences", arguments, "technique.sequences")
-    if any(use.method == "rigid" for use in findings.technique.sequences.values()):
+    if any(use.method is AlignmentMethod.RIGID for use in findings.technique.sequences.values()):
         yield Statement(section, "recommend-overlay", {}, "technique.sequences")
     response = findings.comparison.response if findings.comparison else None
     if response is not None and response.confirmation is Confirmation.PENDING:
@@ -334,18 +336,18 @@ def _recommendations(findings: Findings) -> Iterator[Statement]:
 def _limitations(findings: Findings) -> Iterator[Statement]:
     section = Section.LIMITATIONS
     yield Statement(section, "disclaimer")
-    if findings.technique.author.kind == "model":
+    if findings.technique.author.kind is AuthorKind.MODEL:
         yield Statement(section, "by-algorithm", {}, "technique.author")
     yield Statement(section, "describes-mask")
     spacing = Quantity(findings.measurements.slice_spacing_mm, "mm")
     yield Statement(section, "axial-slices", {"spacing": spacing}, "measurements.slice_spacing_mm")
     if any(region.lobe for region in findings.measurements.regions.values()):
         yield Statement(section, "lobes-approximate", {}, "measurements.regions")
-    if any(use.method == "rigid" for use in findings.technique.sequences.values()):
+    if any(use.method is AlignmentMethod.RIGID for use in findings.technique.sequences.values()):
         yield Statement(section, "rigid-only", {}, "technique.sequences")
 
 
-def _terms(sequences: tuple[Sequence, ...]) -> tuple[Term, ...]:
+def _terms(sequences: tuple[MRSequence, ...]) -> tuple[Term, ...]:
     return tuple(Term("sequence", s.value) for s in sequences)
 
 

@@ -8,18 +8,21 @@ from collections.abc import Mapping
 import numpy as np
 
 from braintumor.domain import (
+    AlignmentMethod,
     Comparison,
     Diameters,
     Direction,
+    MRSequence,
     Region,
     RegionChange,
     RegionMeasurement,
     Report,
     Severity,
+    Side,
     StoredSeries,
+    StudyKind,
     region_colour,
 )
-from braintumor.domain import Sequence as Channel
 from braintumor.report.figures import Picture
 from braintumor.report.language import Language
 from braintumor.report.names import DASH, TIMES, sizes
@@ -195,12 +198,12 @@ def technique(sheet: Sheet, report: Report, language: Language) -> None:
     """How each sequence was recognised and brought onto the grid, and the steps of preparation."""
     sheet.heading(language.words("section-technique"), 60)
     rows = []
-    for channel in Channel:
+    for channel in MRSequence:
         use = report.findings.technique.sequences.get(channel)
         if use is None:
             rows.append((channel.title, "not available", DASH, DASH, DASH, DASH))
             continue
-        moved = f"{use.translation_mm:.1f} mm, {use.rotation_deg:.1f}°" if use.method == "rigid" else DASH
+        moved = f"{use.translation_mm:.1f} mm, {use.rotation_deg:.1f}°" if use.method is AlignmentMethod.RIGID else DASH
         quality = DASH if use.quality is None else f"{use.quality:.3f}"
         rows.append((channel.title, sheet.drawable(use.reason) or DASH, sizes(use.spacing_mm, 2), use.method, moved, quality))
     head = ("Sequence", "Recognised by", "Voxel mm", "Alignment", "Moved by", "NMI")
@@ -221,7 +224,7 @@ def provenance(sheet: Sheet, report: Report, language: Language, chain_head: str
         ("Mask by", f"{facts.model} {facts.model_version}".strip() or DASH),
         ("Weights SHA-256", facts.weights_checksum or DASH),
         ("Engine", facts.engine or DASH),
-        ("Input", f"{files} files, {'DICOM' if report.study.kind == 'dicom' else 'NIfTI'}"),
+        ("Input", f"{files} files, {'DICOM' if report.study.kind is StudyKind.DICOM else 'NIfTI'}"),
         ("Input SHA-256", facts.input_sha256),
         *((f"  {series.sequence.title}", _digest(series)) for series in report.study.series if series.sequence),
         ("Mask SHA-256", facts.mask_sha256),
@@ -274,7 +277,7 @@ def _place(region: RegionMeasurement, language: Language) -> str:
 
 
 def _side(region: RegionMeasurement, language: Language) -> str:
-    return language.term(Term("side", region.side or "unknown"))
+    return language.term(Term("side", region.side or Side.UNKNOWN))
 
 
 def _extents(diameters: Diameters, language: Language) -> str:

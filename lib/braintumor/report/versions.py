@@ -22,7 +22,7 @@ from braintumor.domain import (
     sync_folder,
     write_bytes,
 )
-from braintumor.report.document import dump, read
+from braintumor.report.document import dump_report, read_report
 from braintumor.report.editing import remade
 from braintumor.report.figures import Picture
 
@@ -85,7 +85,7 @@ class ReportFolder:
         ------
         InputNotFoundError, CorruptFileError
         """
-        report = read(self.path(number, "json"))
+        report = read_report(self.path(number, "json"))
         if report.version != number:
             raise CorruptFileError("The report's file and version disagree", remedy="Restore the file", path=self.folder)
         return report
@@ -104,7 +104,7 @@ class ReportFolder:
         """
         target = self.path(report.version, "json")
         aside = target.with_name(f".{os.getpid()}-{threading.get_ident()}-{target.name}")
-        write_bytes(aside, dump(report))
+        write_bytes(aside, dump_report(report))
         try:
             if any(number >= report.version for number in self.versions()):
                 raise FileExistsError

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.domain import Case, Grid, Region, Reorientation, Segmentation, Sequence, bounding_box, canonical, region_mask
+from braintumor.domain import Case, Grid, MRSequence, Region, Reorientation, Segmentation, bounding_box, canonical, region_mask
 
 Box = tuple[slice, slice, slice]
 MARGIN_MM = 4.0
@@ -111,8 +111,8 @@ class Scene:
     """
 
     grid: Grid
-    images: dict[Sequence, npt.NDArray[Any]]
-    windows: dict[Sequence, tuple[float, float]]
+    images: dict[MRSequence, npt.NDArray[Any]]
+    windows: dict[MRSequence, tuple[float, float]]
     mask: npt.NDArray[np.uint8]
     brain: npt.NDArray[np.bool_]
     uncertainty: npt.NDArray[Any] | None
@@ -141,9 +141,9 @@ class Scene:
             box=_framed(brain if brain.any() else np.ones_like(brain), grid),
         )
 
-    def first(self, *preferred: Sequence) -> Sequence:
+    def first(self, *preferred: MRSequence) -> MRSequence:
         """The first of these sequences that is present, else any."""
-        order: list[Sequence] = [*preferred, *Sequence]
+        order: list[MRSequence] = [*preferred, *MRSequence]
         return next(sequence for sequence in order if sequence in self.images)
 
     def view(self, plane: Plane, index: int, zoom: float, box: Box | None = None) -> View:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.domain import Author, Case, Flag, Region, Segmentation, Severity, channels_of, from_channels, region_mask
+from braintumor.domain import (
+    Author,
+    AuthorKind,
+    Case,
+    Flag,
+    Region,
+    Segmentation,
+    Severity,
+    ShareProgress,
+    channels_of,
+    from_channels,
+    region_mask,
+    silent,
+)
 from braintumor.segment.engines import ENGINES, AnyEngine, Engine, Probabilities, VolumeEngine, load_engine
 from braintumor.segment.postprocess import MIN_COMPONENT_ML, entropy, most_likely, remove_specks, without_faint_enhancement
 from braintumor.segment.predict import predict
@@ -23,7 +35,7 @@ __all__ = [
     "decide",
     "load_engine",
     "probabilities",
-    "segment",
+    "segment_case",
 ]
 
 UNSURE = 0.75
@@ -46,11 +58,11 @@ class SegmentOptions:
     min_component_ml: float = MIN_COMPONENT_ML
 
 
-def segment(
+def segment_case(
     case: Case,
     engine: AnyEngine,
     options: SegmentOptions = SegmentOptions(),
-    progress: Callable[[float], None] = lambda share: None,
+    progress: ShareProgress = silent,
 ) -> Segmentation:
     """Label every voxel of a case; flags of the case are not repeated.
 
@@ -66,16 +78,16 @@ def probabilities(
     case: Case,
     engine: AnyEngine,
     options: SegmentOptions = SegmentOptions(),
-    progress: Callable[[float], None] = lambda share: None,
+    progress: ShareProgress = silent,
 ) -> Probabilities:
-    """The first half of `segment`: what the network says, for those who want to judge it."""
+    """The first half of `segment_case`: what the network says, for those who want to judge it."""
     if isinstance(engine, VolumeEngine):
         return engine.predict(case, tta=options.tta, progress=progress)
     return predict(case, engine, tta=options.tta, progress=progress)
 
 
 def decide(case: Case, found: Probabilities, engine: AnyEngine, options: SegmentOptions = SegmentOptions()) -> Segmentation:
-    """The second half of `segment`: the mask that follows from the probabilities."""
+    """The second half of `segment_case`: the mask that follows from the probabilities."""
     channels = most_likely(found.values) if found.decided is None else found.decided
     channels = remove_specks(channels * case.brain[found.box], case.grid.voxel_ml, options.min_component_ml)
     channels, faint_ml = without_faint_enhancement(channels, case.grid.voxel_ml, options.min_component_ml)
@@ -88,7 +100,7 @@ def decide(case: Case, found: Probabilities, engine: AnyEngine, options: Segment
     return Segmentation(
         mask=mask,
         grid=case.grid,
-        author=Author("model", model.name, model.version, model.checksum, engine.name),
+        author=Author(AuthorKind.MODEL, model.name, model.version, model.checksum, engine.name),
         uncertainty=uncertainty,
         confidence=confidence,
         flags=_flags(confidence, faint_ml),

@@ -13,7 +13,7 @@ from braintumor.segment.network import AttentionUNet
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class NetworkPart:
     """One row of the description.
 
     Attributes
@@ -34,7 +34,7 @@ class Part:
     gflop: float
 
 
-def describe(network: AttentionUNet, height: int = 192, width: int = 160) -> tuple[Part, ...]:
+def describe(network: AttentionUNet, height: int = 192, width: int = 160) -> tuple[NetworkPart, ...]:
     """Each encoder, decoder and head of a network in eval mode, in the order of their work.
 
     Parameters
@@ -62,6 +62,6 @@ def describe(network: AttentionUNet, height: int = 192, width: int = 160) -> tup
     counts = {name.split(".", 1)[-1]: sum(flops.values()) for name, flops in counter.get_flop_counts().items()}
     paths = {module: path for path, module in network.named_modules()}
     return tuple(
-        Part(name, shapes[module], sum(p.numel() for p in module.parameters()), counts.get(paths[module], 0) / 1e9)
+        NetworkPart(name, shapes[module], sum(p.numel() for p in module.parameters()), counts.get(paths[module], 0) / 1e9)
         for name, module in parts
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from braintumor.domain import LABELS, Sequence
+from braintumor.domain import LABELS, MRSequence
 from braintumor.preprocess.intensity import CLIP
 from braintumor.segment.network import NetworkConfig
 
@@ -34,7 +34,7 @@ def described(config: NetworkConfig) -> dict[str, Any]:
     """Schema, versions, task and data format of a network with this configuration."""
     stride = f"{config.stride}*n"
     neighbours = range(-config.context, config.context + 1)
-    inputs = [s.title if step == 0 else f"{s.title}, slice {step:+d}" for step in neighbours for s in Sequence]
+    inputs = [s.title if step == 0 else f"{s.title}, slice {step:+d}" for step in neighbours for s in MRSequence]
     outputs = ["background", *(label.name.lower() for label in LABELS)]
     shape = {"type": "image", "spatial_shape": [stride, stride], "dtype": "float32", "is_patch_data": False}
     image = {"format": "magnitude", "modality": "MR", "num_channels": len(inputs), "value_range": [-CLIP, CLIP]}

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from braintumor.domain import LABELS, Sequence
+from braintumor.domain import LABELS, MRSequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class NetworkConfig:
 
     @property
     def in_channels(self) -> int:
-        """Slices k-context .. k+context, each with all sequences in `Sequence` order."""
-        return len(Sequence) * (2 * self.context + 1)
+        """Slices k-context .. k+context, each with all sequences in `MRSequence` order."""
+        return len(MRSequence) * (2 * self.context + 1)
 
     @property
     def stride(self) -> int:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from braintumor.domain import Case, bounding_box
-from braintumor.segment.engines.protocol import Batch, Engine, Probabilities, Progress, silent
+from braintumor.domain import Case, ShareProgress, bounding_box, silent
+from braintumor.segment.engines.protocol import Batch, Engine, Probabilities
 from braintumor.segment.network import NetworkConfig
 from braintumor.segment.postprocess import most_likely
 
@@ -29,7 +29,7 @@ VIEWS: tuple[tuple[bool, float], ...] = ((False, 0.0), (True, 0.0), (False, 10.0
 """Test-time augmentation: (left-right flip, rotation in degrees in the axial plane); the first is the plain view."""
 
 
-def predict(case: Case, engine: Engine, *, tta: bool = False, progress: Progress = silent) -> Probabilities:
+def predict(case: Case, engine: Engine, *, tta: bool = False, progress: ShareProgress = silent) -> Probabilities:
     """Run the network over every slice that holds brain.
 
     Where the model has a temperature, it is applied once, to the average over the views; the most likely classes are decided
@@ -53,9 +53,9 @@ def predict(case: Case, engine: Engine, *, tta: bool = False, progress: Progress
     channels = case.channels[(slice(None), *box)]
     for view in views:
         jobs = [(size, part) for size, cuts in groups.items() for part in _parts(size, cuts)]
-        batches = (seen(_batch(channels, size, part, config.context), view) for size, part in jobs)
+        batches = (apply_view(_batch(channels, size, part, config.context), view) for size, part in jobs)
         for (_size, part), batch in zip(jobs, engine.probabilities(batches), strict=True):
-            _add(values, unseen(batch, view), part, first=view is views[0])
+            _add(values, invert_view(batch, view), part, first=view is views[0])
             done += len(part)
             progress(done / total)
     if len(views) > 1:
@@ -171,14 +171,14 @@ def _rotate(batch: Batch, degrees: float) -> Batch:
     return turned.numpy()
 
 
-def seen(batch: Batch, view: tuple[bool, float]) -> Batch:
+def apply_view(batch: Batch, view: tuple[bool, float]) -> Batch:
     """Slices (n, channels, j, i) as one of `VIEWS` shows them."""
     flip, degrees = view
     flipped = np.ascontiguousarray(batch[..., ::-1]) if flip else batch
     return _rotate(flipped, degrees) if degrees else flipped
 
 
-def unseen(batch: Batch, view: tuple[bool, float]) -> Batch:
+def invert_view(batch: Batch, view: tuple[bool, float]) -> Batch:
     """What the network said of a view, turned back."""
     flip, degrees = view
     turned = _rotate(batch, -degrees) if degrees else batch

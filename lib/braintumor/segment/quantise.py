@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.domain import Case, EngineError, InputNotFoundError, Region, channels_of
+from braintumor.domain import Case, EngineError, InputNotFoundError, from_channels, region_dice
 from braintumor.segment.engines.openvino import convert, runtime
 from braintumor.segment.engines.protocol import Batch
 from braintumor.segment.predict import single_slices
@@ -93,14 +93,9 @@ def quantize(model_folder: Path, cases: Iterable[Case], per_case: int = PER_CASE
 
 def agreement(compiled: Compiled, labelled: Labelled) -> float:
     """Smallest Dice over WT, TC and ET between what a graph says of slices and their labels (network channels)."""
-    both, sizes = dict.fromkeys(Region, 0), dict.fromkeys(Region, 0)
-    for batch, wanted in labelled:
-        found = np.asarray(compiled(batch)[0]).argmax(axis=1)
-        for region in Region:
-            a, b = np.isin(found, channels_of(region)), np.isin(wanted, channels_of(region))
-            both[region] += int(np.count_nonzero(a & b))
-            sizes[region] += int(np.count_nonzero(a) + np.count_nonzero(b))
-    return min(2 * both[region] / sizes[region] if sizes[region] else 1.0 for region in Region)
+    found = np.concatenate([np.asarray(compiled(batch)[0]).argmax(axis=1).ravel() for batch, _ in labelled])
+    wanted = np.concatenate([channels.ravel() for _, channels in labelled])
+    return min(region_dice(from_channels(found), from_channels(wanted)).values())
 
 
 def quantiser() -> Any:

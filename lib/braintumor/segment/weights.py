@@ -21,8 +21,12 @@ from braintumor.segment.network import AttentionUNet, NetworkConfig
 ENVIRONMENT = "BRAINTUMOR_MODEL"
 """Environment variable naming another model folder than the one that comes with the package."""
 
-_METADATA = Path("configs") / "metadata.json"
-_WEIGHTS = Path("models") / "attention_unet.safetensors"
+METADATA = Path("configs") / "metadata.json"
+"""Where every MONAI bundle, and so a model folder, keeps its metadata."""
+
+WEIGHTS = Path("models") / "attention_unet.safetensors"
+"""Where a model folder of ours keeps its weights."""
+
 _INT8 = Path("models") / "attention_unet_int8.xml"
 _CHECKSUM = "checksum_sha256"
 _TEMPERATURE, _CALIBRATION = "temperature", "calibration"
@@ -76,7 +80,7 @@ def load(folder: Path | None = None) -> Model:
     """
     folder = folder or default_folder()
     metadata = read_metadata(folder)
-    path = folder / _WEIGHTS
+    path = folder / WEIGHTS
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -95,7 +99,7 @@ def load(folder: Path | None = None) -> Model:
         raise WeightsError(
             "The weights do not fit the network that the metadata describes", remedy=_REMEDY, path=path
         ) from error
-    temperature = _temperature(metadata, checksum, folder / _METADATA)
+    temperature = _temperature(metadata, checksum, folder / METADATA)
     return Model(network.eval(), str(metadata["name"]), str(metadata["version"]), checksum, temperature)
 
 
@@ -126,7 +130,7 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     WeightsError
         If it cannot be read, or is not of a model of ours.
     """
-    path = folder / _METADATA
+    path = folder / METADATA
     try:
         metadata: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -140,7 +144,7 @@ def read_metadata(folder: Path) -> dict[str, Any]:
 def is_own(folder: Path) -> bool:
     """Whether a folder's metadata is of a model that `save` wrote, and not of somebody else's bundle."""
     try:
-        return _CHECKSUM in json.loads((folder / _METADATA).read_text())
+        return _CHECKSUM in json.loads((folder / METADATA).read_text())
     except (OSError, ValueError, TypeError):
         return False
 
@@ -160,7 +164,7 @@ def save(network: AttentionUNet, folder: Path, facts: dict[str, Any]) -> Path:
         Metadata to keep (name, version, data, figures ...); `braintumor.segment.metadata.DEFAULTS` for what is missing. What
         follows from the network, and its checksum, are set here.
     """
-    weights = folder / _WEIGHTS
+    weights = folder / WEIGHTS
     tensors = {
         key: value.detach().cpu().to(torch.float16).contiguous() if value.is_floating_point() else value.detach().cpu()
         for key, value in network.state_dict().items()
@@ -246,7 +250,7 @@ def save_temperature(folder: Path, model: Model, temperature: float, facts: dict
 
 
 def _write_metadata(folder: Path, content: dict[str, Any]) -> None:
-    _appear(folder / _METADATA, (json.dumps(content, indent=2) + "\n").encode())
+    _appear(folder / METADATA, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def _appear(path: Path, content: bytes) -> None:

@@ -14,30 +14,24 @@ from enum import StrEnum
 from heapq import heappop, heappush
 from typing import Any
 
-from braintumor.domain import BrainTumorError, BusyError, UnknownJobError, problem
+from braintumor.domain import BrainTumorError, BusyError, JobState, Progress, UnknownJobError, problem
 
 _log = logging.getLogger(__name__)
 
-Progress = Callable[[str, float], None]
-"""Called by the work with its stage and the share of it done, 0..1; raises `Cancelled` when the job is no longer wanted."""
-
 Work = Callable[[Progress], Mapping[str, Any] | None]
-"""What a job does. Returns facts for whoever asked, JSON-ready."""
+"""What a job does. It calls the progress, which raises `Cancelled` when the job is not wanted any more; returns facts as JSON."""
 
 
-class State(StrEnum):
-    """Where a job stands."""
+class JobKind(StrEnum):
+    """What a job of the server makes or sends."""
 
-    PENDING = "pending"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing more will happen."""
-        return self in (State.COMPLETED, State.FAILED, State.CANCELLED)
+    PREPARE = "prepare"
+    SEGMENT = "segment"
+    SCORE = "score"
+    TRACK = "track"
+    REPORT = "report"
+    ARCHIVE = "archive"
+    SEND = "send"
 
 
 class Urgency(StrEnum):
@@ -70,9 +64,9 @@ class Job:
     """
 
     id: str
-    kind: str
+    kind: JobKind
     subject: str
-    state: State = State.PENDING
+    state: JobState = JobState.PENDING
     stage: str = ""
     share: float = 0.0
     queued: float = field(default_factory=time.time)
@@ -112,7 +106,7 @@ class Jobs:
         self._worker = threading.Thread(target=self._run, name="jobs", daemon=True)
         self._worker.start()
 
-    def submit(self, kind: str, subject: str, work: Work, *, key: str = "", urgency: Urgency = Urgency.PERSON) -> Job:
+    def submit(self, kind: JobKind, subject: str, work: Work, *, key: str = "", urgency: Urgency = Urgency.PERSON) -> Job:
         """Queue work; if the same `key` is waiting or running, that job is returned and nothing is done twice.
 
         Raises
@@ -126,7 +120,7 @@ class Jobs:
                 if entry.key == key and not entry.job.state.over and not entry.unwanted:
                     self._hasten(entry, urgency)
                     return entry.job
-            waiting = sum(1 for entry in self._entries.values() if entry.job.state is State.PENDING)
+            waiting = sum(1 for entry in self._entries.values() if entry.job.state is JobState.PENDING)
             if self._closed or waiting >= self._limit:
                 raise BusyError("too much work is waiting already", remedy="try again in a few minutes")
             job = Job(uuid.uuid4().hex, kind, subject)
@@ -150,9 +144,9 @@ class Jobs:
         """Stop a job: at once if it waits, at its next report if it runs. A finished job stays as it is."""
         with self._changed:
             entry = self._entry(job_id)
-            if entry.job.state is State.PENDING:
-                self._set(entry, state=State.CANCELLED, ended=time.time())
-            elif entry.job.state is State.RUNNING:
+            if entry.job.state is JobState.PENDING:
+                self._set(entry, state=JobState.CANCELLED, ended=time.time())
+            elif entry.job.state is JobState.RUNNING:
                 entry.unwanted = True
             return entry.job
 
@@ -168,8 +162,8 @@ class Jobs:
             self._closed = True
             for entry in self._entries.values():
                 entry.unwanted = True
-                if entry.job.state is State.PENDING:
-                    self._set(entry, state=State.CANCELLED, ended=time.time())
+                if entry.job.state is JobState.PENDING:
+                    self._set(entry, state=JobState.CANCELLED, ended=time.time())
             self._changed.notify_all()
         self._worker.join(timeout)
 
@@ -185,7 +179,7 @@ class Jobs:
 
     def _hasten(self, entry: _Entry, urgency: Urgency) -> None:
         """A person now waits for what was queued in the background: it moves up (its older place finds it done)."""
-        if entry.job.state is State.PENDING and urgency is Urgency.PERSON and entry.urgency is not urgency:
+        if entry.job.state is JobState.PENDING and urgency is Urgency.PERSON and entry.urgency is not urgency:
             entry.urgency = urgency
             self._queue(entry.job.id, urgency)
 
@@ -205,8 +199,8 @@ class Jobs:
             while True:
                 while self._waiting:
                     entry = self._entries.get(heappop(self._waiting)[2])
-                    if entry is not None and entry.job.state is State.PENDING:
-                        self._set(entry, state=State.RUNNING, started=time.time())
+                    if entry is not None and entry.job.state is JobState.PENDING:
+                        self._set(entry, state=JobState.RUNNING, started=time.time())
                         return entry
                 if self._closed:
                     return None
@@ -218,14 +212,14 @@ class Jobs:
             changes: dict[str, Any]
             try:
                 result = None if work is None else work(self._reporter(entry))
-                changes = {"state": State.COMPLETED, "share": 1.0, "result": result}
+                changes = {"state": JobState.COMPLETED, "share": 1.0, "result": result}
             except Cancelled:
-                changes = {"state": State.CANCELLED}
+                changes = {"state": JobState.CANCELLED}
             except BrainTumorError as error:
-                changes = {"state": State.FAILED, "problem": problem(error)}
+                changes = {"state": JobState.FAILED, "problem": problem(error)}
             except Exception as error:  # noqa: BLE001  a job's failure must never end the worker
                 _log.error("a %s job failed with %s at %s", entry.job.kind, type(error).__name__, _place(error))
-                changes = {"state": State.FAILED, "problem": problem(error)}
+                changes = {"state": JobState.FAILED, "problem": problem(error)}
             with self._changed:
                 self._set(entry, ended=time.time(), **changes)
 

@@ -18,6 +18,7 @@ from braintumor.domain import (
     LABELS,
     Affine,
     Author,
+    AuthorKind,
     Grid,
     InputNotFoundError,
     NewerVersionError,
@@ -30,14 +31,14 @@ from braintumor.export.seg import make_seg, read_seg
 from braintumor.measure.change import change
 from braintumor.preprocess import on_grid
 from braintumor.server.masks import Masks, Record
-from braintumor.server.studies import Prepared, Studies
+from braintumor.server.studies import PreparedStudy, Studies
 
 SEG = "SEG"
 NAME_LENGTH = 64
 """Characters of a DICOM person name component group (PS3.5 6.2, PN)."""
 
 
-class OvertakenError(NewerVersionError):
+class ConflictError(NewerVersionError):
     """`NewerVersionError` with the version that was faster."""
 
     def __init__(self, newer: LabelVersion) -> None:
@@ -49,7 +50,7 @@ class OvertakenError(NewerVersionError):
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class MaskVersion:
     """One mask of a study for the history list: a stored SEG, or what the served model said.
 
     Attributes
@@ -61,7 +62,7 @@ class Version:
     """
 
     uid: str
-    kind: str
+    kind: AuthorKind
     author: str
     model_version: str
     created: datetime | None
@@ -79,16 +80,16 @@ class Labels:
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def versions(self, study_uid: str) -> tuple[Version, ...]:
+    def versions(self, study_uid: str) -> tuple[MaskVersion, ...]:
         """Every stored mask, the newest first, and the served model's as the last."""
         found = [
-            Version(v.uid, v.kind, v.author, v.version, v.created, v.referenced_series_uid, self._change(v.uid))
+            MaskVersion(v.uid, v.kind, v.author, v.version, v.created, v.referenced_series_uid, self._change(v.uid))
             for v in self._studies.store.labels(study_uid)
         ]
         record = self._masks.known(study_uid)
         if record is not None:
             author = record.segmentation.author
-            found.append(Version(f"model:{author.version}", "model", author.name, author.version, None, ""))
+            found.append(MaskVersion(f"model:{author.version}", AuthorKind.MODEL, author.name, author.version, None, ""))
         return tuple(found)
 
     def human(self, study: str | StudyEntry) -> LabelVersion | None:
@@ -105,7 +106,7 @@ class Labels:
         Parameters
         ----------
         version
-            A `Version.uid`; '' for the served model's mask.
+            A `MaskVersion.uid`; '' for the served model's mask.
 
         Raises
         ------
@@ -132,7 +133,7 @@ class Labels:
         *,
         base: str = "",
         force: bool = False,
-    ) -> Version:
+    ) -> MaskVersion:
         """Store a corrected mask as DICOM SEG; returns only when the archive holds it.
 
         Parameters
@@ -163,11 +164,11 @@ class Labels:
         with self._alone(study_uid):
             newest = self.human(study_uid)
             if newest is not None and base and newest.uid != base and not force:
-                raise OvertakenError(newest)
-            author = Author("human", name)
+                raise ConflictError(newest)
+            author = Author(AuthorKind.HUMAN, name)
             if record is not None:
                 made = record.segmentation.author
-                author = Author("human", name, made.version, made.checksum, made.engine)
+                author = Author(AuthorKind.HUMAN, name, made.version, made.checksum, made.engine)
             segmentation = Segmentation(mask, series.image.grid, author)
             created = datetime.now().replace(microsecond=0)
             context = ResultContext.of(prepared.study, segmentation, created)
@@ -177,20 +178,20 @@ class Labels:
         changed = self._compare(record, segmentation, series_uid)
         if changed is not None:
             write_json(self._changes / f"{uid}.json", changed)
-        return Version(uid, "human", name, author.version, created, series_uid, changed)
+        return MaskVersion(uid, AuthorKind.HUMAN, name, author.version, created, series_uid, changed)
 
     def grid(self, study_uid: str, series_uid: str) -> Grid:
         """The own grid of a series in use."""
         return self._studies.prepared(study_uid).series(series_uid)[0].image.grid
 
-    def on_case(self, study_uid: str, version: LabelVersion) -> tuple[Prepared, Segmentation]:
+    def on_case(self, study_uid: str, version: LabelVersion) -> tuple[PreparedStudy, Segmentation]:
         """A stored mask on the case's grid, for training and scoring."""
         prepared = self._studies.prepared(study_uid)
         series, there = prepared.series(version.referenced_series_uid)
         stored = read_seg(self._studies.store.label_file(version), series.image.grid)
         return prepared, on_grid(stored, prepared.case.grid, _inverse(there))
 
-    def _on(self, prepared: Prepared, version: LabelVersion, series_uid: str) -> Segmentation:
+    def _on(self, prepared: PreparedStudy, version: LabelVersion, series_uid: str) -> Segmentation:
         """A stored mask on the grid of any series of its study."""
         origin, there = prepared.series(version.referenced_series_uid)
         target, elsewhere = prepared.series(series_uid)

@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from braintumor.active_learning import (
-    Candidate,
-    Job,
-    Scores,
+    CaseCandidate,
+    CaseScores,
+    RetrainJob,
+    RetrainStatus,
     Source,
-    Status,
     disagreement,
     is_running,
     order,
@@ -36,9 +36,9 @@ from braintumor.active_learning import (
 )
 from braintumor.active_learning.registry import Registry
 from braintumor.archive import StudyEntry
-from braintumor.domain import BusyError, NoLabelsError, Region, SubmissionError, UnknownJobError, write_json
+from braintumor.domain import BusyError, JobState, NoLabelsError, Progress, Region, SubmissionError, UnknownJobError, write_json
 from braintumor.measure.change import change
-from braintumor.server.jobs import Jobs, Progress, Urgency
+from braintumor.server.jobs import JobKind, Jobs, Urgency
 from braintumor.server.labels import Labels
 from braintumor.server.masks import Masks
 from braintumor.server.studies import Studies
@@ -108,7 +108,7 @@ class Learning:
         labelled = {entry.uid: self._labels.human(entry) for entry in entries}
         review = strategy == "disagreement"
         wanted = [entry for entry in entries if (labelled[entry.uid] is not None) == review]
-        candidates = [Candidate(e.uid, self._reviewed(e) if review else self._scores(e)) for e in wanted]
+        candidates = [CaseCandidate(e.uid, self._reviewed(e) if review else self._scores(e)) for e in wanted]
         if not review and strategy != "random":
             self._score_missing(wanted, NEEDS.get(strategy, ()))
         done = [scores for e in entries if labelled[e.uid] is not None and (scores := self._scores(e)) is not None]
@@ -154,7 +154,7 @@ class Learning:
                 raise NoLabelsError("There are no submitted labels to train on", remedy="Submit a corrected label first")
             steps = steps or self._steps
             folder = self._folder / f"{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
-            job = Job(
+            job = RetrainJob(
                 registry=str(self._registry.folder.resolve()),
                 sources=sources,
                 division=str((self._folder / "division.json").resolve()),
@@ -171,7 +171,11 @@ class Learning:
         """Go on with a training that the last server was stopped in."""
         with self._lock:
             folder = self._latest()
-            if folder is not None and read_status(folder).state in ("pending", "running") and not is_running(folder):
+            if (
+                folder is not None
+                and read_status(folder).state in (JobState.PENDING, JobState.RUNNING)
+                and not is_running(folder)
+            ):
                 self._start(folder)
 
     def stop(self) -> dict[str, Any]:
@@ -201,25 +205,25 @@ class Learning:
             if self._process is not None and folder is not None and self._process.poll() is None:
                 before = read_status(folder)
                 self._end(folder)
-                if read_status(folder).state == "cancelled":  # by us, not by a person: to be taken up again
-                    write_json(folder / "status.json", replace(before, state="pending").as_dict())
+                if read_status(folder).state == JobState.CANCELLED:  # by us, not by a person: to be taken up again
+                    write_json(folder / "status.json", replace(before, state=JobState.PENDING).as_dict())
 
-    def _scores(self, entry: StudyEntry) -> Scores | None:
+    def _scores(self, entry: StudyEntry) -> CaseScores | None:
         """What the served model's uncertainty of the study is, as far as it was computed."""
         entropy = self._masks.entropy(entry)
         if entropy is None:
             return None
         path = self._scored / f"{self._masks.key(entry)}.json"
-        further = Scores.from_dict(json.loads(path.read_text())) if path.exists() else Scores()
+        further = CaseScores.from_dict(json.loads(path.read_text())) if path.exists() else CaseScores()
         return replace(further, entropy=entropy)
 
-    def _reviewed(self, entry: StudyEntry) -> Scores | None:
+    def _reviewed(self, entry: StudyEntry) -> CaseScores | None:
         """How far the newest label is from what the served model says."""
         version, record = self._labels.human(entry), self._masks.known(entry)
         if version is None or record is None:
             return None
         label, _ = self._labels.mask(entry.uid, version.referenced_series_uid, version.uid)
-        return Scores(disagreement=disagreement(record.on(version.referenced_series_uid).mask, label.mask))
+        return CaseScores(disagreement=disagreement(record.on(version.referenced_series_uid).mask, label.mask))
 
     def _score_missing(self, entries: Sequence[StudyEntry], methods: tuple[str, ...]) -> None:
         for entry in entries:
@@ -229,11 +233,11 @@ class Learning:
             if methods and (scores is None or any(getattr(scores, method) in (None, ()) for method in methods)):
                 work = partial(self._compute, entry, methods)
                 key = f"score {self._masks.key(entry)} {methods}"
-                self._jobs.submit("score", entry.uid, work, key=key, urgency=Urgency.BACKGROUND)
+                self._jobs.submit(JobKind.SCORE, entry.uid, work, key=key, urgency=Urgency.BACKGROUND)
 
     def _compute(self, entry: StudyEntry, methods: tuple[str, ...], report: Progress) -> None:
         case = self._studies.prepared(entry.uid, report).case
-        before = self._scores(entry) or Scores()
+        before = self._scores(entry) or CaseScores()
         found = score(case, self._masks.engine(), methods, check=lambda: report("score", 0.5))
         computed = {method: getattr(found, method) for method in methods}
         write_json(self._scored / f"{self._masks.key(entry)}.json", replace(before, **computed).as_dict())
@@ -271,7 +275,7 @@ class Learning:
 
     def _alive(self, folder: Path) -> bool:
         """Whether a process is at work, also one that has not come as far as taking its lock."""
-        if read_status(folder).state not in ("pending", "running"):
+        if read_status(folder).state not in (JobState.PENDING, JobState.RUNNING):
             return False  # it has said its last word, and is only tidying up
         return is_running(folder) or (self._process is not None and self._process.poll() is None)
 
@@ -303,17 +307,17 @@ class Learning:
         if self._process is not None:
             self._process.wait(GRACE_S)
         status = read_status(folder)
-        if status.state in ("pending", "running"):  # it was stopped before it could say so itself
-            write_json(folder / "status.json", replace(status, state="cancelled").as_dict())
+        if status.state in (JobState.PENDING, JobState.RUNNING):  # it was stopped before it could say so itself
+            write_json(folder / "status.json", replace(status, state=JobState.CANCELLED).as_dict())
 
     def _view(self, folder: Path) -> dict[str, Any]:
         """A retraining as the panel's Job."""
         status = read_status(folder)
         state = status.state
-        if state in ("pending", "running") and not self._alive(folder):
-            state = "failed"
+        if state in (JobState.PENDING, JobState.RUNNING) and not self._alive(folder):
+            state = JobState.FAILED
         problem = status.problem
-        if state == "failed" and problem is None:
+        if state == JobState.FAILED and problem is None:
             problem = {
                 "title": "The training ended unexpectedly",
                 "remedy": "Start it again; the served model is unchanged. Its folder's log.txt says how far it came",
@@ -336,7 +340,7 @@ class Learning:
         }
 
 
-def _verdict(status: Status) -> dict[str, Any]:
+def _verdict(status: RetrainStatus) -> dict[str, Any]:
     assert status.verdict is not None  # noqa: S101  callers looked
     return status.verdict.as_dict()
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from braintumor import pipeline
-from braintumor.active_learning.registry import Registry, Version
+from braintumor.active_learning.registry import ModelVersion, Registry
 from braintumor.active_learning.scores import around
 from braintumor.archive import StudyEntry
 from braintumor.domain import (
@@ -23,6 +23,7 @@ from braintumor.domain import (
     Flag,
     Grid,
     InputNotFoundError,
+    Progress,
     Region,
     Segmentation,
     Severity,
@@ -33,8 +34,8 @@ from braintumor.domain import (
 from braintumor.measure.table import as_dict
 from braintumor.preprocess import on_grid
 from braintumor.segment import AnyEngine, Probabilities, decide, load_engine, probabilities
-from braintumor.server.jobs import Job, Jobs, Progress, Urgency
-from braintumor.server.studies import Prepared, Studies, to_bytes
+from braintumor.server.jobs import Job, JobKind, Jobs, Urgency
+from braintumor.server.studies import PreparedStudy, Studies, to_bytes
 from braintumor.track import Visit
 
 REMEMBERED = 2
@@ -104,7 +105,7 @@ class Masks:
         version = self._registry.current()
         key = self._key(study_uid, version)
         return self._jobs.submit(
-            "segment", study_uid, lambda report: self._segment(study_uid, report), key=f"segment {key}", urgency=urgency
+            JobKind.SEGMENT, study_uid, lambda report: self._segment(study_uid, report), key=f"segment {key}", urgency=urgency
         )
 
     def prepare(self, study_uid: str) -> None:
@@ -115,7 +116,7 @@ class Masks:
                 self._studies.prepared(study_uid, report)
                 self.engine()
 
-            self._jobs.submit("prepare", study_uid, work, urgency=Urgency.BACKGROUND)
+            self._jobs.submit(JobKind.PREPARE, study_uid, work, urgency=Urgency.BACKGROUND)
 
     def known(self, study: str | StudyEntry) -> Record | None:
         """What the served model said of the study as it now is (or as the entry has it), if it was asked."""
@@ -136,7 +137,7 @@ class Masks:
                 self._entropies[key] = found
         return found
 
-    def engine(self, version: Version | None = None) -> AnyEngine:
+    def engine(self, version: ModelVersion | None = None) -> AnyEngine:
         """The engine with a version, by default the served one; made again when another version is asked for."""
         version = version or self._registry.current()
         with self._lock:
@@ -144,7 +145,7 @@ class Masks:
                 self._engine = (version.checksum, load_engine(self._engine_name, version.folder))
             return self._engine[1]
 
-    def probabilities(self, study_uid: str, prepared: Prepared) -> Probabilities:
+    def probabilities(self, study_uid: str, prepared: PreparedStudy) -> Probabilities:
         """Class probabilities of the served model, from memory or made again."""
         version = self._registry.current()
         key = self._key(study_uid, version)
@@ -168,7 +169,7 @@ class Masks:
             "flags": [asdict(flag) for flag in record.flags],
         }
 
-    def _make(self, study_uid: str, version: Version, report: Progress) -> Record:
+    def _make(self, study_uid: str, version: ModelVersion, report: Progress) -> Record:
         key = self._key(study_uid, version)
         prepared = self._studies.prepared(study_uid, report)
         report("engine", 0.0)
@@ -186,7 +187,7 @@ class Masks:
             },
             measurements=as_dict(measurements),
             flags=pipeline.found(visit, measurements, pipeline.Referral(prepared.study)).flags,
-            entropy=doubt(segmentation, prepared.case.brain),
+            entropy=mean_uncertainty(segmentation, prepared.case.brain),
         )
         self._hold(key, found)
         self._save(key, record)
@@ -196,7 +197,7 @@ class Masks:
         """Names what the served model says of the study as the entry has it."""
         return _key(entry, self._registry.current())
 
-    def _key(self, study_uid: str, version: Version) -> str:
+    def _key(self, study_uid: str, version: ModelVersion) -> str:
         return _key(self._studies.store.study(study_uid), version)
 
     def _hold(self, key: str, found: Probabilities) -> None:
@@ -231,11 +232,11 @@ class Masks:
         return record
 
 
-def _key(entry: StudyEntry, version: Version) -> str:
+def _key(entry: StudyEntry, version: ModelVersion) -> str:
     return f"{entry.fingerprint[:32]}-{version.checksum[:16]}"
 
 
-def doubt(segmentation: Segmentation, brain: Voxels) -> float:
+def mean_uncertainty(segmentation: Segmentation, brain: Voxels) -> float:
     """Mean entropy in and around the tumour, 0..1, as `braintumor.active_learning.score` defines it."""
     if segmentation.uncertainty is None:
         return 0.0

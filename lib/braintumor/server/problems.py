@@ -29,7 +29,7 @@ from braintumor.domain import (
     UnknownVersionError,
     problem,
 )
-from braintumor.server.labels import OvertakenError
+from braintumor.server.labels import ConflictError
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def status_of(error: BrainTumorError) -> HTTPStatus:
 def _of_ours(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, BrainTumorError)  # noqa: S101  registered for it
     more: dict[str, Any] = {}
-    if isinstance(error, OvertakenError):
+    if isinstance(error, ConflictError):
         newer = error.newer
         created = newer.created.isoformat() if newer.created else None
         more["newer"] = {"uid": newer.uid, "author": newer.author, "created": created}

@@ -19,16 +19,17 @@ from braintumor.domain import (
     Measurements,
     NewerVersionError,
     NotInstalledError,
+    Progress,
     Report,
     Section,
     Status,
 )
 from braintumor.export.common import ResultContext
 from braintumor.export.reporting import Sources, encapsulated, write_final, write_report
-from braintumor.notes.finding import SUFFIXES
+from braintumor.notes.reading import SUFFIXES
 from braintumor.report import editing
 from braintumor.report.versions import ReportFolder
-from braintumor.server.jobs import Job, Jobs, Progress
+from braintumor.server.jobs import Job, JobKind, Jobs
 from braintumor.server.studies import Studies
 from braintumor.server.tracking import Tracking
 from braintumor.track import Visit
@@ -123,7 +124,9 @@ class Reports:
         draft from the new facts; the versions before stay.
         """
         entry = self._studies.store.study(study_uid)
-        return self._jobs.submit("report", study_uid, lambda report: self._make(entry.uid, report), key=f"report {entry.uid}")
+        return self._jobs.submit(
+            JobKind.REPORT, study_uid, lambda report: self._make(entry.uid, report), key=f"report {entry.uid}"
+        )
 
     def folder(self, study_uid: str) -> ReportFolder:
         """Where the report of a study is kept.
@@ -212,7 +215,9 @@ class Reports:
             self._studies.store.store([encapsulated(folder, done)])
             return {"version": done.report.version}
 
-        return self._jobs.submit("archive", study_uid, work, key=f"archive report {done.report.uid} {done.report.version}")
+        return self._jobs.submit(
+            JobKind.ARCHIVE, study_uid, work, key=f"archive report {done.report.uid} {done.report.version}"
+        )
 
     def send(self, study_uid: str) -> Job:
         """A job that sends the final report to the FHIR server; sent twice it changes nothing.
@@ -237,7 +242,7 @@ class Reports:
                 receipt = client.send(bundle(done.report, pdf=done.pdf))
             return {"version": done.report.version, "resources": len(receipt.entries)}
 
-        return self._jobs.submit("send", study_uid, work, key=f"send report {done.report.uid} {done.report.version}")
+        return self._jobs.submit(JobKind.SEND, study_uid, work, key=f"send report {done.report.uid} {done.report.version}")
 
     def is_fresh(self, study_uid: str) -> bool:
         """Whether the report's facts are of the images and the mask as they are now."""

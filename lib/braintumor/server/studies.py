@@ -23,21 +23,21 @@ from braintumor.domain import (
     Flag,
     Grid,
     InputNotFoundError,
-    Sequence,
+    MRSequence,
+    Progress,
     Series,
     Severity,
     Study,
     SubmissionError,
     write_json,
 )
-from braintumor.server.jobs import Progress
 
 PREPARED = 2
 """Prepared studies kept in memory: the one on screen and the one before it; each takes about 0.3 GB."""
 
 
 @dataclass(frozen=True, slots=True)
-class SeriesFacts:
+class SequenceFacts:
     """What the classifier says of one series.
 
     Attributes
@@ -48,7 +48,7 @@ class SeriesFacts:
         Why, in plain words.
     """
 
-    sequence: Sequence | None
+    sequence: MRSequence | None
     confidence: float
     reasons: tuple[str, ...]
 
@@ -57,7 +57,7 @@ class SeriesFacts:
 class StudyFacts:
     """What is known of a study's images without its pixels: by series UID, and what to beware of."""
 
-    series: Mapping[str, SeriesFacts]
+    series: Mapping[str, SequenceFacts]
     flags: tuple[Flag, ...]
 
     @property
@@ -68,7 +68,7 @@ class StudyFacts:
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class PreparedStudy:
     """A study ready for the network."""
 
     study: Study
@@ -103,7 +103,7 @@ class Studies:
         self.store = store
         self._facts = state / "facts"
         self._facts.mkdir(parents=True, exist_ok=True)
-        self._prepared: OrderedDict[str, Prepared] = OrderedDict()
+        self._prepared: OrderedDict[str, PreparedStudy] = OrderedDict()
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
@@ -121,7 +121,7 @@ class Studies:
                     self._remember(path, self._read(entry))
         return _facts_from(json.loads(path.read_text()))
 
-    def prepared(self, study_uid: str, report: Progress | None = None) -> Prepared:
+    def prepared(self, study_uid: str, report: Progress | None = None) -> PreparedStudy:
         """The study's images, read and brought onto one grid."""
         entry = self.store.study(study_uid)
         with self._alone(entry.fingerprint):
@@ -131,7 +131,7 @@ class Studies:
                 say("study", 0.0)
                 study = self._read(entry)
                 say("case", 0.0)
-                known = Prepared(study, pipeline.prepared(study, progress=say))
+                known = PreparedStudy(study, pipeline.prepared(study, progress=say))
                 self._keep(entry.fingerprint, known)
                 path = self._facts / f"{entry.fingerprint}.json"
                 if not path.exists():
@@ -143,23 +143,23 @@ class Studies:
         return self._known(self.store.study(study_uid).fingerprint) is not None
 
     def _read(self, entry: StudyEntry) -> Study:
-        return study_stage.read(self.store.fetch(entry.uid))
+        return study_stage.read_study(self.store.fetch(entry.uid))
 
     def _remember(self, path: Path, study: Study) -> None:
         used = {
-            series.uid: asdict(SeriesFacts(sequence, series.evidence.confidence, series.evidence.reasons))
+            series.uid: asdict(SequenceFacts(sequence, series.evidence.confidence, series.evidence.reasons))
             for sequence, series in study.series.items()
         }
-        unused = {uid: asdict(SeriesFacts(None, 0.0, (reason,))) for uid, reason in study.unused.items()}
+        unused = {uid: asdict(SequenceFacts(None, 0.0, (reason,))) for uid, reason in study.unused.items()}
         write_json(path, {"series": unused | used, "flags": [asdict(flag) for flag in study.flags]})
 
-    def _known(self, fingerprint: str) -> Prepared | None:
+    def _known(self, fingerprint: str) -> PreparedStudy | None:
         with self._lock:
             if fingerprint in self._prepared:
                 self._prepared.move_to_end(fingerprint)
             return self._prepared.get(fingerprint)
 
-    def _keep(self, fingerprint: str, prepared: Prepared) -> None:
+    def _keep(self, fingerprint: str, prepared: PreparedStudy) -> None:
         with self._lock:
             self._prepared[fingerprint] = prepared
             while len(self._prepared) > PREPARED:
@@ -176,7 +176,7 @@ class Studies:
 
 def _facts_from(content: Mapping[str, Any]) -> StudyFacts:
     series = {
-        uid: SeriesFacts(Sequence(one["sequence"]) if one["sequence"] else None, one["confidence"], tuple(one["reasons"]))
+        uid: SequenceFacts(MRSequence(one["sequence"]) if one["sequence"] else None, one["confidence"], tuple(one["reasons"]))
         for uid, one in content["series"].items()
     }
     return StudyFacts(series, tuple(Flag(f["code"], Severity(f["severity"]), f["message"]) for f in content["flags"]))

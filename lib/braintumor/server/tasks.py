@@ -10,10 +10,10 @@ from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.interfaces.tasks.train import TrainTask
 
-from braintumor.domain import LABELS, BusyError, JobFailedError
+from braintumor.domain import LABELS, BusyError, JobFailedError, JobState
 from braintumor.server import layout
 from braintumor.server.datastore import StudyDatastore
-from braintumor.server.jobs import Job, State
+from braintumor.server.jobs import Job
 from braintumor.server.workspace import Workspace
 
 MODEL = "brain_tumour"
@@ -101,11 +101,11 @@ def finished(workspace: Workspace, job: Job, patience: float = PATIENCE_S) -> Jo
         If it failed, was cancelled, or takes too long.
     """
     job = workspace.jobs.wait(job.id, patience)
-    if job.state is State.COMPLETED:
+    if job.state is JobState.COMPLETED:
         return job
     if not job.state.over:
         raise BusyError("The server is busy; the mask is still being made", remedy="ask again in a minute")
-    if job.state is State.CANCELLED:
+    if job.state is JobState.CANCELLED:
         raise BusyError("The segmentation was cancelled", remedy="start it again")
     problem = job.problem or {}
     raise JobFailedError(problem.get("detail", "The work failed"), remedy=problem.get("remedy", "Try again"))

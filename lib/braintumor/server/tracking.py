@@ -13,8 +13,8 @@ from typing import Any
 
 from braintumor import track as track_stage
 from braintumor.archive import StudyEntry
-from braintumor.domain import InputNotFoundError, UnknownStudyError, VisitsError, write_json
-from braintumor.server.jobs import Job, Jobs, Progress
+from braintumor.domain import InputNotFoundError, Progress, UnknownStudyError, VisitsError, write_json
+from braintumor.server.jobs import Job, JobKind, Jobs
 from braintumor.server.labels import Labels
 from braintumor.server.masks import Masks
 from braintumor.server.studies import Studies
@@ -35,7 +35,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class CompareRequest:
     """What to compare.
 
     Attributes
@@ -56,7 +56,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class FinishedComparison:
     """A finished comparison.
 
     Attributes
@@ -82,7 +82,7 @@ class Tracking:
         self._folder = state / "timelines"
         self._folder.mkdir(parents=True, exist_ok=True)
 
-    def track(self, study_uid: str, wish: Wish) -> Job:
+    def track(self, study_uid: str, wish: CompareRequest) -> Job:
         """A job that compares the study with its priors; at once if that was done and nothing changed.
 
         Raises
@@ -92,9 +92,9 @@ class Tracking:
         """
         entries = self._entries(study_uid, wish.priors)
         key = self._key(entries, wish)
-        return self._jobs.submit("track", study_uid, lambda report: self._run(entries, wish, report), key=f"track {key}")
+        return self._jobs.submit(JobKind.TRACK, study_uid, lambda report: self._run(entries, wish, report), key=f"track {key}")
 
-    def latest(self, study_uid: str) -> Comparison:
+    def latest(self, study_uid: str) -> FinishedComparison:
         """The last comparison of a study.
 
         Raises
@@ -106,7 +106,7 @@ class Tracking:
         if pointer is None:
             raise InputNotFoundError("The study was not compared with earlier visits yet", remedy="Press Compare first")
         content = json.loads((self._folder / pointer["key"] / TIMELINE).read_text(encoding="utf-8"))
-        return Comparison(content, pointer["wish"], self._is_fresh(study_uid, pointer))
+        return FinishedComparison(content, pointer["wish"], self._is_fresh(study_uid, pointer))
 
     def picture(self, study_uid: str, name: str) -> tuple[Path, str]:
         """A file of the last comparison and its media type; `InputNotFoundError` if there is none."""
@@ -133,7 +133,7 @@ class Tracking:
         entries = tuple(store.study(uid) for uid in pointer["visits"])
         at = datetime.fromtimestamp((self._folder / pointer["key"] / TIMELINE).stat().st_mtime).replace(microsecond=0)
         work = partial(self._store, entries, wish, at)
-        return self._jobs.submit("archive", study_uid, work, key=f"archive {pointer['key']}")
+        return self._jobs.submit(JobKind.ARCHIVE, study_uid, work, key=f"archive {pointer['key']}")
 
     def _entries(self, study_uid: str, priors: Sequence[str]) -> tuple[StudyEntry, ...]:
         store = self._studies.store
@@ -145,19 +145,19 @@ class Tracking:
             )
         return (now, *earlier)
 
-    def _run(self, entries: Sequence[StudyEntry], wish: Wish, report: Progress) -> Mapping[str, Any]:
+    def _run(self, entries: Sequence[StudyEntry], wish: CompareRequest, report: Progress) -> Mapping[str, Any]:
         current, key = entries[0], self._key(entries, wish)
         target = self._folder / key
         if not (target / TIMELINE).exists():
             found = self._compared(entries, wish, report)
             report("write", 0.0)
-            track_stage.write(found, target, objects=False)
+            track_stage.write_timeline(found, target, objects=False)
         sources = sorted(self._source(entry) for entry in entries)
         facts = {"key": key, "visits": [entry.uid for entry in entries], "sources": sources, "wish": _plain(wish)}
         write_json(self._folder / f"{current.uid}.json", facts)
         return {"visits": len(entries)}
 
-    def _store(self, entries: Sequence[StudyEntry], wish: Wish, at: datetime, report: Progress) -> Mapping[str, Any]:
+    def _store(self, entries: Sequence[StudyEntry], wish: CompareRequest, at: datetime, report: Progress) -> Mapping[str, Any]:
         """Compared anew: a timeline holds whole volumes, too much to keep for a button that may never be pressed."""
         found = self._compared(entries, wish, report)
         report("archive", 0.0)
@@ -165,7 +165,7 @@ class Tracking:
         self._studies.store.store(list(objects.values()))
         return {"stored": sorted(objects)}
 
-    def _compared(self, entries: Sequence[StudyEntry], wish: Wish, report: Progress) -> Timeline:
+    def _compared(self, entries: Sequence[StudyEntry], wish: CompareRequest, report: Progress) -> Timeline:
         visits = [self._visit(entry, wish.known.get(entry.uid, Known()), report) for entry in entries]
         report("compare", 0.0)
         criteria = Criteria(baseline=wish.baseline, radiotherapy_end=wish.radiotherapy_end)
@@ -187,9 +187,9 @@ class Tracking:
             return self._source(self._studies.store.study(study_uid))
         return self._key(*found)
 
-    def _asked(self, study_uid: str) -> tuple[tuple[StudyEntry, ...], Wish] | None:
+    def _asked(self, study_uid: str) -> tuple[tuple[StudyEntry, ...], CompareRequest] | None:
         pointer = self._pointer(study_uid)
-        wish = _wish(pointer["wish"]) if pointer else Wish()
+        wish = _wish(pointer["wish"]) if pointer else CompareRequest()
         try:
             return self._entries(study_uid, wish.priors), wish
         except VisitsError:
@@ -231,7 +231,7 @@ class Tracking:
         found: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
         return found if found and (self._folder / found["key"] / TIMELINE).exists() else None
 
-    def _key(self, entries: Sequence[StudyEntry], wish: Wish) -> str:
+    def _key(self, entries: Sequence[StudyEntry], wish: CompareRequest) -> str:
         content = [*(self._source(entry) for entry in entries), json.dumps(_plain(wish), sort_keys=True)]
         return hashlib.sha256("\n".join(content).encode()).hexdigest()[:32]
 
@@ -241,7 +241,7 @@ class Tracking:
         return f"{entry.fingerprint[:32]} {self._masks.key(entry) if human is None else human.uid}"
 
 
-def _wish(plain: Mapping[str, Any]) -> Wish:
+def _wish(plain: Mapping[str, Any]) -> CompareRequest:
     """The way back from `_plain`."""
 
     def day(text: str | None) -> date | None:
@@ -252,9 +252,9 @@ def _wish(plain: Mapping[str, Any]) -> Wish:
         for uid, one in plain["known"].items()
     }
     events = tuple(Event(date.fromisoformat(event["date"]), event["words"]) for event in plain["events"])
-    return Wish(tuple(plain["priors"]), known, events, day(plain["baseline"]), day(plain["radiotherapy_end"]))
+    return CompareRequest(tuple(plain["priors"]), known, events, day(plain["baseline"]), day(plain["radiotherapy_end"]))
 
 
-def _plain(wish: Wish) -> dict[str, Any]:
+def _plain(wish: CompareRequest) -> dict[str, Any]:
     plain: dict[str, Any] = json.loads(json.dumps(asdict(wish), default=lambda day: day.isoformat()))
     return plain

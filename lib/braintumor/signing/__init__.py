@@ -7,13 +7,10 @@ The chain of hashes is in `braintumor.signing.chain`.
 from braintumor.domain import SigningError, SigningKeyError, TimestampError
 from braintumor.signing.apply import Block, sign
 from braintumor.signing.chain import Chain, Link
-from braintumor.signing.hardware import open_token
-from braintumor.signing.identity import make_identity
 from braintumor.signing.secret import read_passphrase
-from braintumor.signing.signer import Signer, from_pem, from_pkcs12, read_certificates
+from braintumor.signing.signer import Signer, from_pem, from_pkcs12, make_identity, open_token, read_certificates
 from braintumor.signing.timestamp import Profile, Timestamping
-from braintumor.signing.verdict import Signature, Verification
-from braintumor.signing.verification import verify
+from braintumor.signing.verification import Signature, Verification, verify
 
 __all__ = [
     "Block",

@@ -6,7 +6,6 @@ import io
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from pyhanko.pdf_utils.font.opentype import GlyphAccumulatorFactory
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
@@ -16,13 +15,13 @@ from pyhanko.sign import signers as hanko
 from pyhanko.sign.fields import SigFieldSpec, SigSeedSubFilter, enumerate_sig_fields
 from pyhanko.sign.signers.pdf_signer import DSSContentSettings, PdfSigningSession
 from pyhanko.stamp import TextStampStyle
+from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.errors import PathError, ValidationError
 
 from braintumor.domain import CorruptFileError, SigningError, TimestampError
-from braintumor.signing.loop import run
 from braintumor.signing.signer import Signer
 from braintumor.signing.timestamp import Authority, Profile, Timestamping
-from braintumor.signing.verification import integrity
+from braintumor.signing.verification import run, verify
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,23 +93,38 @@ def sign(
         raise ValueError("a field name is not empty and has no dots")
     signer.check(signed_at)
     writer = _opened(pdf, field_name)
+    profile = Profile.B_B if timestamping is None else timestamping.profile
+    context = None if timestamping is None else timestamping.context(signed_at)
     metadata = hanko.PdfSignatureMetadata(
         field_name=field_name,
         reason=reason,
         location=location or None,
         subfilter=SigSeedSubFilter.PADES,
-        **_evidence(timestamping, field_name, signed_at),
+        embed_validation_info=context is not None,
+        use_pades_lta=profile == Profile.B_LTA,
+        timestamp_field_name=f"{field_name}-archive",
+        validation_context=context,
+        # entries per signature (VRI) are deprecated, and would be written behind the last timestamp
+        dss_settings=DSSContentSettings(include_vri=False),
+        signer_key_usage=set(),  # checked when the signer was made: either of two usages will do
     )
     session = _Session(
         metadata,
         signer.backend,
-        timestamper=None if timestamping is None else Authority(timestamping),
+        timestamper=None if timestamping is None else Authority(timestamping.url, timeout=timestamping.timeout_s),
         stamp_style=None if block is None else _stamp(block, signer.name),
         new_field_spec=SigFieldSpec(field_name, on_page=-1, box=None if block is None else block.box),
     )
     session.at = signed_at
-    signed = _run(session, writer)
-    _confirm(signed, field_name, Profile.B_B if timestamping is None else timestamping.profile, signed_at)
+    signed = run(_signing(session, writer, context))
+    # a signature leaves this module only after it was read back and found whole
+    made = next((s for s in verify(signed, at=signed_at).signatures if s.field_name == field_name), None)
+    if made is None or not made.intact or made.profile != profile:
+        problems = "; ".join(made.problems) if made is not None else "it is not in the file"
+        raise SigningError(
+            f"The new signature does not hold ({problems or 'it carries less evidence than was asked for'})",
+            remedy="Check that key and certificate belong together, and the timestamp server",
+        )
     return signed
 
 
@@ -135,25 +149,9 @@ def _opened(pdf: bytes, field_name: str) -> IncrementalPdfFileWriter:
     if encrypted:
         raise SigningError("The PDF is encrypted", remedy="Sign it before it is encrypted, or remove the password")
     if field_name in taken:
-        raise SigningError(
-            f"The PDF has a signature field named {field_name} already", remedy="Give the new signature another field name"
-        )
+        remedy = "Give the new signature another field name"
+        raise SigningError(f"The PDF has a signature field named {field_name} already", remedy=remedy)
     return writer
-
-
-def _evidence(timestamping: Timestamping | None, field_name: str, at: datetime) -> dict[str, Any]:
-    """Settings of pyHanko for long-term validation."""
-    if timestamping is None or not timestamping.long_term:
-        return {}
-    return {
-        "embed_validation_info": True,
-        "use_pades_lta": timestamping.profile == Profile.B_LTA,
-        "timestamp_field_name": f"{field_name}-archive",
-        "validation_context": timestamping.context(at),
-        # entries per signature (VRI) are deprecated, and would be written behind the last timestamp
-        "dss_settings": DSSContentSettings(include_vri=False),
-        "signer_key_usage": set(),  # checked when the signer was made: either of two usages will do
-    }
 
 
 def _stamp(block: Block, name: str) -> TextStampStyle:
@@ -169,46 +167,25 @@ def _stamp(block: Block, name: str) -> TextStampStyle:
     )
 
 
-def _run(session: _Session, writer: IncrementalPdfFileWriter) -> bytes:
+async def _signing(session: _Session, writer: IncrementalPdfFileWriter, context: ValidationContext | None) -> bytes:
     """Sign, with every failure in our words."""
     try:
-        output: io.BytesIO = run(_signing(session, writer))
+        output: io.BytesIO = await session.async_sign_pdf(writer)
     except SigningError:
         raise
     except Exception as error:  # pyHanko's own, and whatever the driver of a token raises
         for cause in (error, error.__cause__):
             if isinstance(cause, (PathError, ValidationError)):
-                raise _no_evidence(cause) from error
+                raise TimestampError(
+                    f"The evidence for long-term validation is incomplete ({cause})",
+                    remedy="Give the root certificates and current revocation lists of signer and timestamp server, "
+                    "or choose profile B-T",
+                ) from error
         raise SigningError(
             f"The PDF could not be signed ({str(error) or type(error).__name__})",
             remedy="Check the token or the key file, and whether an earlier signature forbids further ones",
         ) from error
-    return output.getvalue()
-
-
-async def _signing(session: _Session, writer: IncrementalPdfFileWriter) -> io.BytesIO:
-    context = session.signature_meta.validation_context
-    try:
-        signed: io.BytesIO = await session.async_sign_pdf(writer)
-        return signed
     finally:
         if context is not None:
             await context.aclose()  # type: ignore[no-untyped-call]
-
-
-def _no_evidence(error: Exception) -> TimestampError:
-    return TimestampError(
-        f"The evidence for long-term validation is incomplete ({error})",
-        remedy="Give the root certificates and current revocation lists of signer and timestamp server, or choose profile B-T",
-    )
-
-
-def _confirm(signed: bytes, field_name: str, wanted: Profile, at: datetime) -> None:
-    """A signature leaves this module only after it was read back and found whole."""
-    made = next((s for s in integrity(signed, at) if s.field_name == field_name), None)
-    if made is None or not made.intact or made.profile != wanted:
-        problems = "; ".join(made.problems) if made is not None else "it is not in the file"
-        raise SigningError(
-            f"The new signature does not hold ({problems or 'it carries less evidence than was asked for'})",
-            remedy="Check that key and certificate belong together, and the timestamp server",
-        )
+    return output.getvalue()

@@ -30,38 +30,25 @@ _NAME = re.compile(r"[!-~]+( [!-~]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One content, tied to everything before it.
-
-    Attributes
-    ----------
-    name
-        What it is, e.g. ``image 1.2.840...``, ``mask``, ``findings``, ``text``, ``pdf``. Printable ASCII, never patient data.
-    content
-        SHA-256 of the content.
-    previous
-        Hash of the link before.
-    hash
-        Over all of these (see the module).
-    """
+    """One content, tied to everything before it."""
 
     name: str
+    """What it is, e.g. ``images``, ``mask``, ``findings``, ``pdf``. Printable ASCII, never patient data."""
     content: str
+    """SHA-256 of the content."""
     previous: str
+    """Hash of the link before."""
     hash: str
+    """Over all of these (see the module)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Links in order.
-
-    Attributes
-    ----------
-    start
-        Head of the report's previous version, or `START`.
-    """
+    """Links in order."""
 
     links: tuple[Link, ...] = ()
     start: str = START
+    """Head of the report's previous version, or `START`."""
 
     @property
     def head(self) -> str:

@@ -46,13 +46,12 @@ def read_passphrase(*, variable: str | None = None, file: Path | None = None) ->
     else:
         return None
     if not words:
-        raise SigningKeyError(
-            f"{source} is empty or not set", remedy="Put the passphrase there, or do not name it if the key has none"
-        )
+        remedy = "Put the passphrase there, or do not name it if the key has none"
+        raise SigningKeyError(f"{source} is empty or not set", remedy=remedy)
     return words
 
 
-def read_secret(path: Path, *, clear: bool) -> tuple[bytes, str | None]:
+def read_secret(path: Path, *, clear: bool) -> tuple[bytes, tuple[str, ...]]:
     """Content of a file that holds a secret, and a warning where other users can read it.
 
     A secret in clear that everybody on the machine can read counts as lost, so it is refused (as ssh does). One that is
@@ -71,18 +70,15 @@ def read_secret(path: Path, *, clear: bool) -> tuple[bytes, str | None]:
     """
     try:
         content = path.read_bytes()
-        mode = path.stat().st_mode
+        mode = path.stat().st_mode if os.name == "posix" else 0  # elsewhere mode bits say nothing about access lists
     except OSError as error:
         reason = "does not exist" if isinstance(error, FileNotFoundError) else "cannot be read"
-        raise SigningKeyError(
-            f"The file {path.name} {reason}", remedy="Check the path and who may read it", path=path
-        ) from error
-    if os.name != "posix":  # mode bits say nothing about access lists
-        return content, None
+        remedy = "Check the path and who may read it"
+        raise SigningKeyError(f"The file {path.name} {reason}", remedy=remedy, path=path) from error
     if mode & stat.S_IROTH and clear:
         raise SigningKeyError(f"The file {path.name} holds a secret in clear that every user can read", remedy=_LOCK, path=path)
     if mode & stat.S_IROTH:
-        return content, f"Every user of this machine can read {path.name}. {_LOCK}."
+        return content, (f"Every user of this machine can read {path.name}. {_LOCK}.",)
     if mode & stat.S_IRGRP and clear:
-        return content, f"A whole group can read {path.name}, which holds a secret in clear. {_LOCK}."
-    return content, None
+        return content, (f"A whole group can read {path.name}, which holds a secret in clear. {_LOCK}.",)
+    return content, ()

@@ -33,31 +33,20 @@ class Profile(StrEnum):
 
 @dataclass(frozen=True)
 class Timestamping:
-    """Which timestamp authority to ask, and how much evidence to put in.
-
-    Attributes
-    ----------
-    url
-        Of the authority, http or https; the answer is signed, so either will do.
-    profile
-        `Profile.B_T`, `B_LT` or `B_LTA`.
-    trust
-        Root certificates of the signer and of the authority; needed for B-LT and B-LTA.
-    revocation
-        Revocation lists (DER) of the certificates involved; needed for B-LT and B-LTA unless `fetch`.
-    fetch
-        Fetch revocation lists and OCSP answers from the addresses in the certificates. Needs the network and the present
-        time. B-LT and B-LTA are refused when a certificate's status cannot be shown.
-    timeout_s
-        For one answer of the authority; a signature asks up to three times.
-    """
+    """Which timestamp authority to ask, and how much evidence to put in."""
 
     url: str
+    """Of the authority, http or https; the answer is signed, so either will do."""
     profile: Profile = Profile.B_T
+    """`Profile.B_T`, `B_LT` or `B_LTA`."""
     trust: Sequence[x509.Certificate] = ()
+    """Root certificates of the signer and of the authority; needed for B-LT and B-LTA."""
     revocation: Sequence[bytes] = ()
+    """Revocation lists (DER) of the certificates involved; needed for B-LT and B-LTA unless `fetch`."""
     fetch: bool = False
+    """Fetch lists and OCSP answers from the addresses in the certificates; needs the network and the present time."""
     timeout_s: float = 10.0
+    """For one answer of the authority; a signature asks up to three times."""
 
     def __post_init__(self) -> None:
         if self.profile == Profile.B_B:
@@ -67,20 +56,15 @@ class Timestamping:
                 "The address of the timestamp server is not one of http or https",
                 remedy="Give its whole address, such as https://tsa.example.org/",
             )
-        if self.long_term and not self.trust:
+        if self.profile != Profile.B_T and not self.trust:
             raise TimestampError(
                 f"A signature of profile {self.profile} needs the root certificates of signer and timestamp server",
                 remedy="Give both root certificates, or choose profile B-T",
             )
 
-    @property
-    def long_term(self) -> bool:
-        """Whether evidence for later goes into the file."""
-        return self.profile in (Profile.B_LT, Profile.B_LTA)
-
     def context(self, at: datetime) -> ValidationContext | None:
-        """What pyHanko collects the evidence with; None for B-T."""
-        if not self.long_term:
+        """What pyHanko collects evidence with, and refuses to sign if a certificate's status cannot be shown; None for B-T."""
+        if self.profile == Profile.B_T:
             return None
         return ValidationContext(
             trust_roots=[to_asn1(certificate) for certificate in self.trust],
@@ -93,11 +77,6 @@ class Timestamping:
 
 class Authority(HTTPTimeStamper):
     """A timestamp server whose every failure is a `TimestampError`; what it answers is checked against what was asked."""
-
-    def __init__(self, settings: Timestamping) -> None:
-        super().__init__(settings.url, timeout=settings.timeout_s)
-        # the address may hold a password
-        self.host = urlsplit(settings.url).hostname
 
     async def async_timestamp(self, message_digest: bytes, md_algorithm: str) -> cms.ContentInfo:
         """A token over a digest."""
@@ -123,7 +102,8 @@ class Authority(HTTPTimeStamper):
 
     def _failed(self, what: str) -> TimestampError:
         return TimestampError(
-            f"The timestamp server {self.host} {what}; nothing was signed",
+            # the host only: the address may hold a password
+            f"The timestamp server {urlsplit(self.url).hostname} {what}; nothing was signed",
             remedy="Try again later, give another server, or sign without a timestamp (profile B-B) if that is allowed",
         )
 

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from asn1crypto import x509 as asn1  # type: ignore[import-untyped]
 from cryptography import x509
-from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.ades.report import AdESIndeterminate
 from pyhanko.sign.validation import (
     DocumentSecurityStore,
@@ -17,20 +15,17 @@ from pyhanko.sign.validation import (
     async_validate_pdf_signature,
     async_validate_pdf_timestamp,
 )
-from pyhanko.sign.validation.errors import ValidationInfoReadingError
 from pyhanko.sign.validation.generic_cms import collect_timing_info
-from pyhanko.sign.validation.settings import KeyUsageConstraints
 from pyhanko.sign.validation.status import DocumentTimestampStatus, SignatureStatus, TimestampSignatureStatus
 from pyhanko_certvalidator import ValidationContext
 
-from braintumor.signing.signer import to_asn1, utc
-
-_USAGE = KeyUsageConstraints(key_usage={"digital_signature", "non_repudiation"}, match_all_key_usages=False)
+from braintumor.signing.signed_pdf import is_timestamp
+from braintumor.signing.signer import USAGE, to_asn1, utc
 
 
 @dataclass(frozen=True)
-class Anchors:
-    """What the reader trusts and knows.
+class Trust:
+    """What the reader trusts and knows, and what the file brings.
 
     Attributes
     ----------
@@ -40,52 +35,27 @@ class Anchors:
         Revocation lists (DER) beside those in the file.
     at
         The time for which the question is asked.
+    store
+        Of the file, see `SignedPdf`.
     """
 
     roots: Sequence[x509.Certificate] | None
     revocation: Sequence[bytes]
     at: datetime
+    store: DocumentSecurityStore
 
-
-@dataclass(frozen=True)
-class Evidence:
-    """Certificates, revocation lists and OCSP answers that the file brings."""
-
-    certificates: Sequence[asn1.Certificate] = ()
-    lists: Sequence[bytes] = ()
-    answers: Sequence[bytes] = ()
-
-    @property
-    def on_revocation(self) -> bool:
-        """Whether anything says what was revoked."""
-        return bool(self.lists or self.answers)
-
-
-def read_evidence(reader: PdfFileReader) -> Evidence:
-    """The file's document security store (ISO 32000-2 12.8.4.3)."""
-    try:
-        store = DocumentSecurityStore.read_dss(reader)
-    except ValidationInfoReadingError:
-        return Evidence()
-    return Evidence(
-        list(store.load_certs()),
-        [reference.get_object().data for reference in store.crls],
-        [reference.get_object().data for reference in store.ocsps],
-    )
-
-
-def context(anchors: Anchors, evidence: Evidence, moment: datetime, mode: str) -> ValidationContext:
-    """What pyHanko judges with. It never uses the network or the machine's own list of roots."""
-    return ValidationContext(
-        trust_roots=[to_asn1(root) for root in anchors.roots or ()],
-        other_certs=evidence.certificates,
-        crls=[*anchors.revocation, *evidence.lists],
-        ocsps=evidence.answers,
-        moment=moment,
-        revocation_mode=mode,
-        # evidence is collected after signing; what it says of revocation before the moment counts
-        retroactive_revinfo=True,
-    )
+    def context(self, moment: datetime, mode: str) -> ValidationContext:
+        """What pyHanko judges with. It never uses the network or the machine's own list of roots."""
+        return self.store.as_validation_context(
+            {
+                "trust_roots": [to_asn1(root) for root in self.roots or ()],
+                "crls": self.revocation,
+                "moment": moment,
+                "revocation_mode": mode,
+                # evidence is collected after signing; what it says of revocation before the moment counts
+                "retroactive_revinfo": True,
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -96,10 +66,48 @@ class Judgement:
     moment: datetime
     stamp: TimestampSignatureStatus | None = None
 
+    @property
+    def weak(self) -> bool:
+        """Whether the signature was made with an algorithm that is not safe any more."""
+        return self.status.trust_problem_indic in (
+            AdESIndeterminate.CRYPTO_CONSTRAINTS_FAILURE,
+            AdESIndeterminate.CRYPTO_CONSTRAINTS_FAILURE_NO_POE,
+        )
 
-async def judge(
-    signature: EmbeddedPdfSignature, later: Sequence[EmbeddedPdfSignature], anchors: Anchors, evidence: Evidence
-) -> Judgement:
+    @property
+    def stamped_at(self) -> datetime | None:
+        """The time that a timestamp states, if it is whole and belongs to the signature."""
+        stamp = self.status if isinstance(self.status, TimestampSignatureStatus) else self.stamp
+        return stamp.timestamp.astimezone(UTC) if stamp is not None and stamp.intact and stamp.valid else None
+
+    @property
+    def distrust(self) -> str:
+        """Why the signer is not trusted, in words; empty if it is."""
+        status, certificate = self.status, self.status.signing_cert
+        # a root that signs by itself is not checked by pyHanko for its validity
+        if not certificate.not_valid_before <= self.moment <= certificate.not_valid_after:
+            return (
+                f"its certificate was valid from {utc(certificate.not_valid_before)} to {utc(certificate.not_valid_after)}, "
+                f"and nothing proves that it signed then (judged at {utc(self.moment)})"
+            )
+        if status.trusted:
+            return ""
+        if status.revocation_details is not None:
+            return f"its certificate was revoked at {utc(status.revocation_details.revocation_date)}"
+        if certificate.self_issued:
+            return "its certificate is self-signed, and not among the trusted ones"
+        unfollowed = f"its certificate could not be followed to a trusted root at {utc(self.moment)}"
+        return _WORDS.get(status.trust_problem_indic, unfollowed)
+
+
+_WORDS: dict[Any, str] = {
+    AdESIndeterminate.NO_CERTIFICATE_CHAIN_FOUND: "its certificate leads to none of the trusted root certificates",
+    AdESIndeterminate.CHAIN_CONSTRAINTS_FAILURE: "its certificate is not meant for this",
+    AdESIndeterminate.OUT_OF_BOUNDS_NO_POE: "a certificate was not valid at the time",
+}
+
+
+async def judge(signature: EmbeddedPdfSignature, later: Sequence[EmbeddedPdfSignature], trust: Trust) -> Judgement:
     """Judge a signature at the moment when it is known to have existed.
 
     A certificate must have been valid when it signed. That moment is the present, unless a trusted timestamp proves that the
@@ -111,31 +119,29 @@ async def judge(
     later
         Document timestamps after it, oldest first.
     """
+    moment = trust.at
 
     def now(mode: str) -> ValidationContext:
-        return context(anchors, evidence, moment, mode)
+        return trust.context(moment, mode)
 
-    moment = anchors.at
-    for over in reversed(later):
-        verdict = await _over(over, now)
+    async def over(stamp: EmbeddedPdfSignature) -> DocumentTimestampStatus:
+        verdict: DocumentTimestampStatus = await _with_revocation(lambda mode: async_validate_pdf_timestamp(stamp, now(mode)))
+        return verdict
+
+    for stamp_over in reversed(later):
+        verdict = await over(stamp_over)
         if not verdict.trusted:
             break
         moment = min(moment, verdict.timestamp)
-    if signature.sig_object_type == "/DocTimeStamp":
-        return Judgement(await _over(signature, now), moment)
+    if is_timestamp(signature):
+        return Judgement(await over(signature), moment)
     stamp = await _with_revocation(lambda mode: _own_stamp(signature, now(mode)))
     if stamp is not None and stamp.trusted:
         moment = min(moment, stamp.timestamp)
     status = await _with_revocation(
-        lambda mode: async_validate_pdf_signature(signature, now(mode), now("soft-fail"), key_usage_settings=_USAGE)
+        lambda mode: async_validate_pdf_signature(signature, now(mode), now("soft-fail"), key_usage_settings=USAGE)
     )
     return Judgement(status, moment, stamp)
-
-
-async def _over(stamp: EmbeddedPdfSignature, contexts: Callable[[str], ValidationContext]) -> DocumentTimestampStatus:
-    """Verdict on a document timestamp."""
-    verdict: DocumentTimestampStatus = await _with_revocation(lambda mode: async_validate_pdf_timestamp(stamp, contexts(mode)))
-    return verdict
 
 
 async def _own_stamp(signature: EmbeddedPdfSignature, with_context: ValidationContext) -> TimestampSignatureStatus | None:
@@ -151,45 +157,3 @@ async def _with_revocation(check: Callable[[str], Awaitable[Any]]) -> Any:
     """
     strict = await check("require")
     return strict if strict is not None and strict.revoked else await check("soft-fail")
-
-
-def distrust(status: SignatureStatus, moment: datetime) -> str:
-    """Why a signer is not trusted, in words; empty if it is."""
-    certificate = status.signing_cert
-    # a root that signs by itself is not checked by pyHanko for its validity
-    if not certificate.not_valid_before <= moment <= certificate.not_valid_after:
-        return (
-            f"its certificate was valid from {utc(certificate.not_valid_before)} to {utc(certificate.not_valid_after)}, "
-            f"and nothing proves that it signed then (judged at {utc(moment)})"
-        )
-    if status.trusted:
-        return ""
-    if status.revocation_details is not None:
-        return f"its certificate was revoked at {utc(status.revocation_details.revocation_date)}"
-    if certificate.self_issued:
-        return "its certificate is self-signed, and not among the trusted ones"
-    indication = status.trust_problem_indic
-    if isinstance(indication, AdESIndeterminate) and indication in _WORDS:
-        return _WORDS[indication]
-    return f"its certificate could not be followed to a trusted root at {utc(moment)}"
-
-
-_WORDS = {
-    AdESIndeterminate.NO_CERTIFICATE_CHAIN_FOUND: "its certificate leads to none of the trusted root certificates",
-    AdESIndeterminate.CHAIN_CONSTRAINTS_FAILURE: "its certificate is not meant for this",
-    AdESIndeterminate.OUT_OF_BOUNDS_NO_POE: "a certificate was not valid at the time",
-}
-
-
-def weak(status: SignatureStatus) -> bool:
-    """Whether the signature was made with an algorithm that is not safe any more."""
-    return status.trust_problem_indic in (
-        AdESIndeterminate.CRYPTO_CONSTRAINTS_FAILURE,
-        AdESIndeterminate.CRYPTO_CONSTRAINTS_FAILURE_NO_POE,
-    )
-
-
-def stamped_at(judgement: Judgement) -> datetime | None:
-    """The time that a timestamp states, if it is whole and belongs to the signature."""
-    stamp = judgement.status if isinstance(judgement.status, TimestampSignatureStatus) else judgement.stamp
-    return stamp.timestamp.astimezone(UTC) if stamp is not None and stamp.intact and stamp.valid else None

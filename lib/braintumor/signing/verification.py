@@ -2,26 +2,102 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import replace
+import asyncio
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any, Literal, TypeVar
 
 from cryptography import x509
 from pyhanko.pdf_utils import generic
-from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import EmbeddedPdfSignature, SignatureCoverageLevel
 from pyhanko.sign.validation.generic_cms import get_signing_cert_attr
-from pyhanko.sign.validation.status import SignatureStatus
 
-from braintumor.domain import BrainTumorError
-from braintumor.signing.changes import additions, alterations, loose_end
-from braintumor.signing.loop import run
-from braintumor.signing.reading import Found, damaged, find, gap_is_exact, open_pdf, removed, value_of
-from braintumor.signing.signer import common_name, utc
+from braintumor.domain import BrainTumorError, CorruptFileError
+from braintumor.signing.signed_pdf import Field, SignedPdf, is_timestamp, value_of
+from braintumor.signing.signer import common_name, to_x509, utc
 from braintumor.signing.timestamp import Profile
-from braintumor.signing.trust import Anchors, Evidence, Judgement, distrust, judge, read_evidence, stamped_at, weak
-from braintumor.signing.verdict import Signature, Verification
+from braintumor.signing.trust import Judgement, Trust, judge
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One signature or document timestamp."""
+
+    field_name: str
+    """Of its field in the PDF."""
+    kind: Literal["signature", "timestamp"]
+    """A ``signature`` is of a person or institution, a ``timestamp`` of a timestamp authority over the whole file."""
+    signer: str = ""
+    """Common name in the certificate, empty if unreadable. Worth what `trusted` says; so is `issuer`, who issued it."""
+    issuer: str = ""
+    fingerprint: str = ""
+    """SHA-256 of the certificate, hexadecimal; what to compare where a certificate is self-signed."""
+    reason: str = ""
+    """As the signer wrote it; so is `location`."""
+    location: str = ""
+    claimed_at: datetime | None = None
+    """When, by the signer's clock."""
+    proven_at: datetime | None = None
+    """When at the latest, by a timestamp; None without one. Worth something only if `trusted` is True."""
+    profile: str = "other"
+    """A `braintumor.signing.Profile` by what the file holds; ``timestamp`` for a document timestamp; ``other`` for a
+    signature that lacks what PAdES asks for."""
+    intact: bool = False
+    """The signed bytes are those that were signed, by the key of the certificate, with algorithms that are still safe, and
+    they are all of the file up to the signature."""
+    covers_file: bool = False
+    """Nothing follows the signed bytes. Later signatures and evidence follow them rightly."""
+    modifications: tuple[str, ...] = ()
+    """What was added or changed after signing, in words."""
+    modified: bool = False
+    """Some of it is more than a signature permits."""
+    trusted: bool | None = None
+    """Whether the certificate leads to a given root, and was valid, not revoked and meant for signing when it signed; None
+    where no roots were given."""
+    problems: tuple[str, ...] = ()
+    """Everything that is wrong, in words."""
+
+    @property
+    def holds(self) -> bool:
+        """The document is what was signed; who signed is the question of `trusted`."""
+        return self.intact and not self.modified
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """All signatures of a PDF, oldest first."""
+
+    signatures: tuple[Signature, ...]
+    problems: tuple[str, ...] = ()
+    """What is wrong with the file as a whole, e.g. that a signature was removed."""
+
+    @property
+    def is_signed(self) -> bool:
+        """Somebody signed; timestamps alone are no signature."""
+        return any(s.kind == "signature" for s in self.signatures)
+
+    @property
+    def holds(self) -> bool:
+        """Signed, and no signature or timestamp shows a change that is not permitted."""
+        return self.is_signed and not self.problems and all(s.holds for s in self.signatures)
+
+    @property
+    def trusted(self) -> bool | None:
+        """Whether all signers are trusted; None where no roots were given, or nobody signed."""
+        known = [s.trusted for s in self.signatures if s.kind == "signature"]
+        if not known or None in known:
+            return None
+        return all(known)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run one of pyHanko's coroutines to its end; in a thread, as asyncio.run refuses where the caller's has an event loop."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 def verify(
@@ -58,141 +134,101 @@ def verify(
     if moment.tzinfo is None:
         raise ValueError("the time to judge for needs a time zone")
     try:
-        return _verify(pdf, Anchors(trust, revocation, moment))
+        file = SignedPdf(pdf)
+        known = Trust(trust, revocation, moment, file.store)
+        removed = tuple(f"a signature was removed from this file ({name})" for name in file.removed)
+        return Verification(tuple(_examine(file, field, known) for field in file.fields), removed)
     except BrainTumorError:
         raise
     except Exception as error:  # hostile bytes can make a parser raise anything
-        raise damaged(error) from error
+        remedy = "Get the file again from where it came; a damaged file proves nothing"
+        words = "The PDF is damaged or cut off, so its signatures cannot be checked"
+        raise CorruptFileError(words, remedy=remedy) from error
 
 
-def integrity(pdf: bytes, at: datetime) -> tuple[Signature, ...]:
-    """The signatures, without asking who signed."""
-    return verify(pdf, at=at).signatures
-
-
-def _verify(pdf: bytes, anchors: Anchors) -> Verification:
-    reader = open_pdf(pdf)
-    found = find(reader)
-    evidence = read_evidence(reader)
-    readable = [f.signature for f in found if f.signature is not None]
-    signatures = tuple(_examine(pdf, reader, f, readable, anchors, evidence) for f in found)
-    problems = tuple(
-        f"a signature was removed from this file ({name})" for name in removed(reader, {f.field_name for f in found})
-    )
-    return Verification(signatures, problems)
-
-
-def _examine(
-    pdf: bytes,
-    reader: PdfFileReader,
-    found: Found,
-    others: Sequence[EmbeddedPdfSignature],
-    anchors: Anchors,
-    evidence: Evidence,
-) -> Signature:
-    plain = Signature(
-        found.field_name,
-        "timestamp" if value_of(found.entry, "/Type") == "/DocTimeStamp" else "signature",
-        reason=_text(found.entry, "/Reason"),
-        location=_text(found.entry, "/Location"),
-    )
-    signature = found.signature
+def _examine(file: SignedPdf, field: Field, trust: Trust) -> Signature:
+    kind: Literal["signature", "timestamp"] = "signature"
+    if value_of(field.entry, "/Type") == "/DocTimeStamp":
+        kind = "timestamp"
+    plain = Signature(field.name, kind, reason=_text(field.entry, "/Reason"), location=_text(field.entry, "/Location"))
+    signature = field.signature
     if signature is None:
-        return replace(plain, problems=(f"the signature does not count: {found.trouble}",))
-    stamps = [o for o in others if o.sig_object_type == "/DocTimeStamp" and o.signed_revision > signature.signed_revision]
+        return replace(plain, problems=(f"the signature does not count: {field.trouble}",))
     try:
-        judgement = run(judge(signature, stamps, anchors, evidence))
-        status = judgement.status
-        certificate = x509.load_der_x509_certificate(status.signing_cert.dump())
+        stamps = [other for other in file.after(signature) if is_timestamp(other)]
+        judgement = run(judge(signature, stamps, trust))
+        certificate = to_x509(judgement.status.signing_cert)
         known = replace(
             plain,
-            signer=common_name(certificate),
-            issuer=_issuer(certificate),
-            fingerprint=hashlib.sha256(status.signing_cert.dump()).hexdigest(),
-            claimed_at=_aware(signature.self_reported_timestamp) if plain.kind == "signature" else None,
-            proven_at=stamped_at(judgement),
-            profile=_profile(signature, judgement, stamps, evidence),
+            signer=common_name(certificate.subject),
+            issuer=common_name(certificate.issuer),
+            fingerprint=judgement.status.signing_cert.sha256.hex(),
+            claimed_at=_aware(signature.self_reported_timestamp) if kind == "signature" else None,
+            proven_at=judgement.stamped_at,
+            profile=_profile(signature, judgement, trust, archived=bool(stamps)),
         )
-        judged = _integrity(known, pdf, signature, status)
-        judged = _changes(judged, pdf, reader, signature, others)
-        return _trust(judged, judgement, anchors)
+        return _trust(_changes(_integrity(known, file, signature, judgement), file, signature), judgement, trust)
     except Exception:  # noqa: BLE001  # one hostile signature must not hide the verdict on the others
         return replace(plain, problems=("the signature does not count: it is damaged",))
 
 
-def _integrity(known: Signature, pdf: bytes, signature: EmbeddedPdfSignature, status: SignatureStatus) -> Signature:
+def _integrity(known: Signature, file: SignedPdf, signature: EmbeddedPdfSignature, judgement: Judgement) -> Signature:
+    coverage = signature.evaluate_signature_coverage()
     problems = []
-    if not status.intact:
+    if not judgement.status.intact:
         problems.append("the signed content was changed after signing")
-    if not status.valid:
+    if not judgement.status.valid:
         problems.append("the signature was not made by the key of its certificate, or was changed")
-    if weak(status):
+    if judgement.weak:
         problems.append("it was made with an algorithm that is not safe any more")
-    if not gap_is_exact(pdf, signature):
+    if not file.gap_is_exact(signature):
         problems.append("it leaves parts of the file unsigned that may hold anything")
-    elif signature.evaluate_signature_coverage() < SignatureCoverageLevel.ENTIRE_REVISION:
+    elif coverage < SignatureCoverageLevel.ENTIRE_REVISION:
         problems.append("it does not cover the file as it was when it was signed")
-    covers = not problems and signature.evaluate_signature_coverage() is SignatureCoverageLevel.ENTIRE_FILE
-    return replace(known, intact=not problems, covers_file=covers, problems=(*known.problems, *problems))
+    covers = not problems and coverage is SignatureCoverageLevel.ENTIRE_FILE
+    return replace(known, intact=not problems, covers_file=covers, problems=tuple(problems))
 
 
-def _changes(
-    known: Signature,
-    pdf: bytes,
-    reader: PdfFileReader,
-    signature: EmbeddedPdfSignature,
-    others: Sequence[EmbeddedPdfSignature],
-) -> Signature:
+def _changes(known: Signature, file: SignedPdf, signature: EmbeddedPdfSignature) -> Signature:
     if not known.intact:  # nothing can be compared with what was signed
         return replace(known, modified=True, modifications=("the file is not the one that was signed",))
     if known.covers_file:
         return known
-    words = additions(reader, signature, others)
-    loose = loose_end(pdf, reader, signature)
-    if signature.summarise_integrity_info()["docmdp_ok"] and not loose:
-        return replace(known, modifications=tuple(words))
-    altered = [loose] if loose else alterations(reader, signature.signed_revision)
-    problem = "the document was changed after signing: " + "; ".join(altered)
-    return replace(known, modified=True, modifications=(*words, *altered), problems=(*known.problems, problem))
+    added, altered = file.additions(signature), file.alterations(signature)
+    problems = ("the document was changed after signing: " + "; ".join(altered),) if altered else ()
+    return replace(known, modified=bool(altered), modifications=(*added, *altered), problems=(*known.problems, *problems))
 
 
-def _trust(known: Signature, judgement: Judgement, anchors: Anchors) -> Signature:
+def _trust(known: Signature, judgement: Judgement, trust: Trust) -> Signature:
     problems = []
-    if known.claimed_at is not None and known.claimed_at > anchors.at:
+    if known.claimed_at is not None and known.claimed_at > trust.at:
         problems.append(f"it claims to be of the future ({utc(known.claimed_at)})")
     trusted = None
-    if anchors.roots is not None:
-        reason = distrust(judgement.status, judgement.moment)
+    if trust.roots is not None:
+        reason = judgement.distrust
         trusted = known.intact and not reason
         if known.intact and reason:
             problems.append(f"the signer is not trusted: {reason}")
     stamp = judgement.stamp
     if stamp is not None and not (stamp.intact and stamp.valid):
         problems.append("its timestamp belongs to something else or was changed")
-    elif stamp is not None and anchors.roots is not None and not stamp.trusted:
+    elif stamp is not None and trust.roots is not None and not stamp.trusted:
         problems.append("its timestamp is of an authority that is not trusted")
     return replace(known, trusted=trusted, problems=(*known.problems, *problems))
 
 
-def _profile(
-    signature: EmbeddedPdfSignature, judgement: Judgement, stamps: Sequence[EmbeddedPdfSignature], evidence: Evidence
-) -> str:
+def _profile(signature: EmbeddedPdfSignature, judgement: Judgement, trust: Trust, *, archived: bool) -> str:
     """By what the file holds, each level only on top of the one below."""
-    if signature.sig_object_type == "/DocTimeStamp":
+    if is_timestamp(signature):
         return "timestamp"
     attributes = signature.signer_info["signed_attrs"]
     if value_of(signature.sig_object, "/SubFilter") != "/ETSI.CAdES.detached" or get_signing_cert_attr(attributes) is None:
         return "other"
-    if stamped_at(judgement) is None:
-        return str(Profile.B_B)
-    if not evidence.on_revocation:
-        return str(Profile.B_T)
-    return str(Profile.B_LTA if stamps else Profile.B_LT)
-
-
-def _issuer(certificate: x509.Certificate) -> str:
-    names = certificate.issuer.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-    return str(names[0].value) if names else certificate.issuer.rfc4514_string()
+    if judgement.stamped_at is None:
+        return Profile.B_B.value
+    if not (trust.store.crls or trust.store.ocsps):
+        return Profile.B_T.value
+    return (Profile.B_LTA if archived else Profile.B_LT).value
 
 
 def _text(entry: generic.DictionaryObject, key: str) -> str:

@@ -2,6 +2,6 @@
 
 from braintumor.study.inspection import Inspection, inspect
 from braintumor.study.nifti import find_sequences
-from braintumor.study.reader import MINIMUM, read
+from braintumor.study.reader import MINIMUM, read_study
 
-__all__ = ["MINIMUM", "Inspection", "find_sequences", "inspect", "read"]
+__all__ = ["MINIMUM", "Inspection", "find_sequences", "inspect", "read_study"]

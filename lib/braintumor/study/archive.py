@@ -14,7 +14,7 @@ _BY_HAND = "unpack it yourself after checking where it comes from, and give the 
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ArchiveLimits:
     """What an archive may unpack to.
 
     Attributes
@@ -34,7 +34,7 @@ class Limits:
     members: int = 100_000
 
 
-def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> None:
+def unpack(archive: Path, folder: Path, limits: ArchiveLimits | None = None) -> None:
     """Unpack a zip into an existing folder; nothing is written unless every member is safe.
 
     Raises
@@ -49,7 +49,7 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> None:
     try:
         with zipfile.ZipFile(archive) as opened:
             members = opened.infolist()
-            _refuse_unsafe(members, archive, limits or Limits())
+            _refuse_unsafe(members, archive, limits or ArchiveLimits())
             for member in members:
                 opened.extract(member, folder)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
@@ -64,7 +64,7 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> None:
         ) from error
 
 
-def _refuse_unsafe(members: list[zipfile.ZipInfo], archive: Path, limits: Limits) -> None:
+def _refuse_unsafe(members: list[zipfile.ZipInfo], archive: Path, limits: ArchiveLimits) -> None:
     def refuse(problem: str) -> UnsafeArchiveError:
         return UnsafeArchiveError(f"the archive {archive.name} {problem}", remedy=_BY_HAND, path=archive)
 

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from collections.abc import Sequence as Seq
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from braintumor.domain import AmbiguousSequenceError, Evidence, Flag, Image, InputNotFoundError, Sequence, Severity
+from braintumor.domain import AmbiguousSequenceError, Evidence, Flag, Image, InputNotFoundError, MRSequence, Severity
 from braintumor.study.classify import classify
 from braintumor.study.contrast import CONCLUSIVE, enhancement
-from braintumor.study.facts import Facts, facts_of, number
-from braintumor.study.index import Header, Index, Refuse, text
+from braintumor.study.facts import HeaderFacts, facts_of, number
+from braintumor.study.index import Header, Refuse, SeriesIndex, text
 
 UNCERTAIN = 0.6
 """Confidence below which a chosen series is flagged."""
 
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
+class SeriesCandidate:
     """One volume that could be used: a series, or one echo or multi-frame file of it.
 
     Attributes
@@ -27,13 +26,13 @@ class Candidate:
     key
         Series Instance UID, with a suffix if the series holds several volumes.
     evidence, agent
-        See `braintumor.study.classify.Verdict`.
+        See `braintumor.study.classify.SequenceVerdict`.
     """
 
     key: str
     uid: str
     headers: tuple[Header, ...]
-    facts: Facts
+    facts: HeaderFacts
     evidence: Evidence
     agent: bool | None
 
@@ -55,20 +54,20 @@ class Candidate:
         return number(dataset, "SpacingBetweenSlices") or number(dataset, "SliceThickness") or 0.0
 
 
-Load = Callable[[Candidate], Image | None]
+Load = Callable[[SeriesCandidate], Image | None]
 """Reads the pixels of a candidate; None if they cannot be read and that is reported elsewhere."""
 
 
 @dataclass(eq=False)
-class Choice:
+class SeriesChoice:
     """What was decided."""
 
-    chosen: dict[Sequence, Candidate] = field(default_factory=dict)
+    chosen: dict[MRSequence, SeriesCandidate] = field(default_factory=dict)
     unused: dict[str, str] = field(default_factory=dict)
     flags: list[Flag] = field(default_factory=list)
 
 
-def candidates_of(index: Index) -> list[Candidate]:
+def candidates_of(index: SeriesIndex) -> list[SeriesCandidate]:
     """Every volume of an index, classified by its header."""
     found = []
     for uid, headers in index.series.items():
@@ -77,11 +76,13 @@ def candidates_of(index: Index) -> list[Candidate]:
             facts = facts_of(volume[0].dataset)
             verdict = classify(facts)
             key = uid if len(volumes) == 1 else f"{uid} ({label or number_ + 1})"
-            found.append(Candidate(key, uid, tuple(volume), facts, verdict.evidence, verdict.agent))
+            found.append(SeriesCandidate(key, uid, tuple(volume), facts, verdict.evidence, verdict.agent))
     return found
 
 
-def choose(candidates: Seq[Candidate], overrides: Mapping[Sequence, str], load: Load, refuse: Refuse) -> Choice:
+def choose(
+    candidates: Sequence[SeriesCandidate], overrides: Mapping[MRSequence, str], load: Load, refuse: Refuse
+) -> SeriesChoice:
     """Pick one candidate per sequence.
 
     Parameters
@@ -93,11 +94,11 @@ def choose(candidates: Seq[Candidate], overrides: Mapping[Sequence, str], load: 
     refuse
         Called with an `AmbiguousSequenceError` if two are equally good, an `InputNotFoundError` if an override names nothing.
     """
-    choice = Choice()
+    choice = SeriesChoice()
     free = _apply(overrides, list(candidates), choice, refuse)
-    if not {Sequence.T1, Sequence.T1CE} <= set(choice.chosen):
+    if not {MRSequence.T1, MRSequence.T1CE} <= set(choice.chosen):
         free = _tell_t1_apart(free, choice, load, refuse)
-    for sequence in Sequence:
+    for sequence in MRSequence:
         rivals = [c for c in free if c.evidence.sequence is sequence]
         if sequence in choice.chosen:
             choice.unused |= {c.key: f"{sequence.title} was named by the user" for c in rivals}
@@ -107,7 +108,7 @@ def choose(candidates: Seq[Candidate], overrides: Mapping[Sequence, str], load: 
     return choice
 
 
-def _volumes(headers: Seq[Header]) -> dict[str, list[Header]]:
+def _volumes(headers: Sequence[Header]) -> dict[str, list[Header]]:
     """Split a series that holds several echoes (T2 and proton density acquired together), or several multi-frame files."""
     volumes: dict[str, list[Header]] = {}
     for header in headers:
@@ -119,7 +120,9 @@ def _volumes(headers: Seq[Header]) -> dict[str, list[Header]]:
     return volumes if len(sizes) == 1 else {"": list(headers)}
 
 
-def _apply(overrides: Mapping[Sequence, str], free: list[Candidate], choice: Choice, refuse: Refuse) -> list[Candidate]:
+def _apply(
+    overrides: Mapping[MRSequence, str], free: list[SeriesCandidate], choice: SeriesChoice, refuse: Refuse
+) -> list[SeriesCandidate]:
     for sequence, wanted in overrides.items():
         named = [c for c in free if wanted in (c.uid, c.key)]
         if len(named) != 1:
@@ -132,16 +135,18 @@ def _apply(overrides: Mapping[Sequence, str], free: list[Candidate], choice: Cho
     return free
 
 
-def _tell_t1_apart(candidates: list[Candidate], choice: Choice, load: Load, refuse: Refuse) -> list[Candidate]:
+def _tell_t1_apart(
+    candidates: list[SeriesCandidate], choice: SeriesChoice, load: Load, refuse: Refuse
+) -> list[SeriesCandidate]:
     """Decide between T1 and T1ce where the header does not say whether contrast agent was given."""
-    t1_like = [c for c in candidates if c.evidence.sequence in (Sequence.T1, Sequence.T1CE)]
+    t1_like = [c for c in candidates if c.evidence.sequence in (MRSequence.T1, MRSequence.T1CE)]
     unknown = [c for c in t1_like if c.agent is None]
     if not unknown:
         return candidates
-    if Sequence.T1CE in choice.chosen or any(c.agent for c in t1_like):
+    if MRSequence.T1CE in choice.chosen or any(c.agent for c in t1_like):
         why = "another series is the one with contrast agent"
-        return _replaced(candidates, {c.key: _as(c, Sequence.T1, 0.85, why) for c in unknown})
-    native = choice.chosen.get(Sequence.T1) or next((c for c in t1_like if c.agent is False), None)
+        return _replaced(candidates, {c.key: _as(c, MRSequence.T1, 0.85, why) for c in unknown})
+    native = choice.chosen.get(MRSequence.T1) or next((c for c in t1_like if c.agent is False), None)
     pair = (native, *unknown) if native is not None else tuple(unknown)
     if len(pair) == 2 and (decided := _by_pixels(pair[0], pair[1], native is None, choice, load)):
         return _replaced(candidates, decided)
@@ -153,7 +158,9 @@ def _tell_t1_apart(candidates: list[Candidate], choice: Choice, load: Load, refu
     return candidates
 
 
-def _by_pixels(one: Candidate, other: Candidate, swappable: bool, choice: Choice, load: Load) -> dict[str, Candidate]:
+def _by_pixels(
+    one: SeriesCandidate, other: SeriesCandidate, swappable: bool, choice: SeriesChoice, load: Load
+) -> dict[str, SeriesCandidate]:
     """The pair as T1 and T1ce; empty if the pixels do not say. Unless `swappable`, `one` is known to be without agent."""
     first, second = load(one), load(other)
     score = 0.0 if first is None or second is None else enhancement(first, second)
@@ -162,13 +169,13 @@ def _by_pixels(one: Candidate, other: Candidate, swappable: bool, choice: Choice
     before, after = (one, other) if score > 0 else (other, one)
     message = f"No header says which T1 is with contrast agent; by its pixels it is {after.title}. Check, or name it."
     choice.flags.append(Flag("sequence-by-pixels", Severity.WARNING, message))
-    decided = {after.key: _as(after, Sequence.T1CE, 0.65, f"by its pixels: vessels light up (score {abs(score):.2f})")}
+    decided = {after.key: _as(after, MRSequence.T1CE, 0.65, f"by its pixels: vessels light up (score {abs(score):.2f})")}
     if swappable:
-        decided[before.key] = _as(before, Sequence.T1, 0.65, "by its pixels: the other T1 has brighter vessels")
+        decided[before.key] = _as(before, MRSequence.T1, 0.65, "by its pixels: the other T1 has brighter vessels")
     return decided
 
 
-def _undecided(candidates: list[Candidate], unknown: list[Candidate], refuse: Refuse) -> list[Candidate]:
+def _undecided(candidates: list[SeriesCandidate], unknown: list[SeriesCandidate], refuse: Refuse) -> list[SeriesCandidate]:
     named = "; ".join(f"{c.uid} {c.title}" for c in unknown)
     refuse(
         AmbiguousSequenceError(
@@ -180,16 +187,16 @@ def _undecided(candidates: list[Candidate], unknown: list[Candidate], refuse: Re
     return _replaced(candidates, {c.key: replace(c, evidence=nothing) for c in unknown})
 
 
-def _replaced(candidates: list[Candidate], by: Mapping[str, Candidate]) -> list[Candidate]:
+def _replaced(candidates: list[SeriesCandidate], by: Mapping[str, SeriesCandidate]) -> list[SeriesCandidate]:
     return [by.get(c.key, c) for c in candidates]
 
 
-def _as(candidate: Candidate, sequence: Sequence, confidence: float, why: str) -> Candidate:
+def _as(candidate: SeriesCandidate, sequence: MRSequence, confidence: float, why: str) -> SeriesCandidate:
     reasons = (*candidate.evidence.reasons[:-1], why)  # the last reason was that nothing says it
-    return replace(candidate, evidence=Evidence(sequence, confidence, reasons), agent=sequence is Sequence.T1CE)
+    return replace(candidate, evidence=Evidence(sequence, confidence, reasons), agent=sequence is MRSequence.T1CE)
 
 
-def _pick(sequence: Sequence, rivals: list[Candidate], choice: Choice, refuse: Refuse) -> None:
+def _pick(sequence: MRSequence, rivals: list[SeriesCandidate], choice: SeriesChoice, refuse: Refuse) -> None:
     """The one that beats every other; a tie is refused."""
     for candidate in rivals:
         others = [c for c in rivals if c is not candidate]
@@ -211,7 +218,7 @@ def _pick(sequence: Sequence, rivals: list[Candidate], choice: Choice, refuse: R
     )
 
 
-def _take(sequence: Sequence, candidate: Candidate, choice: Choice) -> None:
+def _take(sequence: MRSequence, candidate: SeriesCandidate, choice: SeriesChoice) -> None:
     choice.chosen[sequence] = candidate
     evidence = candidate.evidence
     if evidence.confidence < UNCERTAIN:
@@ -219,7 +226,7 @@ def _take(sequence: Sequence, candidate: Candidate, choice: Choice) -> None:
         choice.flags.append(Flag("sequence-uncertain", Severity.WARNING, message))
 
 
-def _better(one: Candidate, other: Candidate) -> str | None:
+def _better(one: SeriesCandidate, other: SeriesCandidate) -> str | None:
     """Why `one` is clearly better than `other`, by the first criterion that tells them apart; None if it is not."""
     for difference, reason in (
         (_original(one) - _original(other), "is an original, not a derived image"),
@@ -242,23 +249,23 @@ def _clearly(one: float, other: float, factor: float) -> int:
     return 0 if larger < factor * smaller else (1 if one > other else -1)
 
 
-def _original(candidate: Candidate) -> int:
+def _original(candidate: SeriesCandidate) -> int:
     return int("DERIVED" not in candidate.facts.image_type[:1])
 
 
-def _extent(candidate: Candidate) -> float:
+def _extent(candidate: SeriesCandidate) -> float:
     return candidate.slices * candidate.spacing_mm
 
 
-def _voxel(candidate: Candidate) -> float:
+def _voxel(candidate: SeriesCandidate) -> float:
     return candidate.spacing_mm
 
 
-def _corrected(candidate: Candidate) -> int:
+def _corrected(candidate: SeriesCandidate) -> int:
     return next((rank for rank, value in ((2, "DIS3D"), (1, "DIS2D")) if value in candidate.facts.image_type), 0)
 
 
-def _axial(candidate: Candidate) -> int:
+def _axial(candidate: SeriesCandidate) -> int:
     """1 if slices are stacked mostly head to foot; lesions are measured, and the network looks, in such slices."""
     cosines = text(candidate.headers[0].dataset, "ImageOrientationPatient").split("\\")
     if len(cosines) != 6:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from braintumor.domain import Evidence, Sequence
-from braintumor.study.facts import Facts
+from braintumor.domain import Evidence, MRSequence
+from braintumor.study.facts import HeaderFacts
 
 STRONG, NAMED, WEAK = 3.0, 2.0, 1.0
 """Votes: what the physics of the acquisition says outweighs what a person typed, which outweighs a hint."""
@@ -18,7 +18,7 @@ REGISTERED_PRIOR = "REGISTERED PRIOR"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class SequenceVerdict:
     """Evidence, and whether contrast agent was given: True, False, or None where nothing says it."""
 
     evidence: Evidence
@@ -27,12 +27,12 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Vote:
-    weighting: Sequence  # T1 stands for both T1 and T1ce here
+    weighting: MRSequence  # T1 stands for both T1 and T1ce here
     weight: float
     reason: str
 
 
-def classify(facts: Facts) -> Verdict:
+def classify(facts: HeaderFacts) -> SequenceVerdict:
     """Classify one series by its header.
 
     Returns
@@ -40,33 +40,35 @@ def classify(facts: Facts) -> Verdict:
     Verdict
         `Evidence.sequence` None if it is none of the four. Confidence is ``1 - 2 ** -(lead of the winning votes)``: attributes
         alone 0.88, description alone 0.75, both 0.97, contradiction 0.5. For a T1-weighted series about which nothing says
-        whether contrast agent was given, the answer is T1 and `Verdict.agent` is None.
+        whether contrast agent was given, the answer is T1 and `SequenceVerdict.agent` is None.
     """
     excluded = next(_exclusions(facts), None)
     if excluded is not None:
-        return Verdict(Evidence(None, 0.95, (excluded,)))
+        return SequenceVerdict(Evidence(None, 0.95, (excluded,)))
     votes = [*_attribute_votes(facts), *_text_votes(facts)]
-    scores = {s: sum(v.weight for v in votes if v.weighting is s) for s in (Sequence.T1, Sequence.T2, Sequence.FLAIR)}
+    scores = {s: sum(v.weight for v in votes if v.weighting is s) for s in (MRSequence.T1, MRSequence.T2, MRSequence.FLAIR)}
     best, second, _ = sorted(scores, key=lambda s: -scores[s])
     if scores[best] == 0:
-        return Verdict(Evidence(None, 0.5, ("neither its attributes nor its description fit T1, T2 or FLAIR",)))
+        return SequenceVerdict(Evidence(None, 0.5, ("neither its attributes nor its description fit T1, T2 or FLAIR",)))
     if scores[best] == scores[second]:
         reasons = tuple(v.reason for v in votes)
-        return Verdict(Evidence(None, 0.5, (f"contradiction between {best.title} and {second.title}", *reasons)))
+        return SequenceVerdict(Evidence(None, 0.5, (f"contradiction between {best.title} and {second.title}", *reasons)))
     lead = scores[best] - scores[second]
     confidence = round(min(0.99, 1.0 - 2.0**-lead), 2)
     ordered = sorted(votes, key=lambda v: (v.weighting is not best, -v.weight))
     reasons = tuple(v.reason if v.weighting is best else f"against it: {v.reason}" for v in ordered)
-    if best is not Sequence.T1:
-        return Verdict(Evidence(best, confidence, reasons))
+    if best is not MRSequence.T1:
+        return SequenceVerdict(Evidence(best, confidence, reasons))
     return _with_agent(facts, confidence, reasons)
 
 
-def _with_agent(facts: Facts, confidence: float, reasons: tuple[str, ...]) -> Verdict:
+def _with_agent(facts: HeaderFacts, confidence: float, reasons: tuple[str, ...]) -> SequenceVerdict:
     """Split T1-weighted into T1 and T1ce."""
     named = _agent_by_text(facts.description)
     if facts.agent is None and named is None:
-        return Verdict(Evidence(Sequence.T1, min(confidence, 0.6), (*reasons, "nothing says whether contrast agent was given")))
+        return SequenceVerdict(
+            Evidence(MRSequence.T1, min(confidence, 0.6), (*reasons, "nothing says whether contrast agent was given"))
+        )
     agent = bool(facts.agent) if named is None else named  # a person who typed 'pre' knew; the agent field is often left over
     why = []
     if facts.agent is not None:
@@ -75,7 +77,7 @@ def _with_agent(facts: Facts, confidence: float, reasons: tuple[str, ...]) -> Ve
         why.append(f"the description says {'with' if named else 'without'} contrast agent")
     if named is not None and facts.agent is not None and named != facts.agent:
         confidence = min(confidence, 0.6)
-    return Verdict(Evidence(Sequence.T1CE if agent else Sequence.T1, confidence, (*reasons, *why)), agent)
+    return SequenceVerdict(Evidence(MRSequence.T1CE if agent else MRSequence.T1, confidence, (*reasons, *why)), agent)
 
 
 _NOT_ANATOMICAL = {
@@ -130,7 +132,7 @@ _TEXT_EXCLUSIONS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 
 
-def _exclusions(facts: Facts) -> Iterator[str]:
+def _exclusions(facts: HeaderFacts) -> Iterator[str]:
     """Reasons why a series cannot be one of the four."""
     yield from (f"{_NOT_ANATOMICAL[v]} (Image Type {v})" for v in facts.image_type if v in _NOT_ANATOMICAL)
     if not facts.monochrome:
@@ -150,7 +152,7 @@ def _exclusions(facts: Facts) -> Iterator[str]:
     yield from _physical_exclusions(facts)
 
 
-def _physical_exclusions(facts: Facts) -> Iterator[str]:
+def _physical_exclusions(facts: HeaderFacts) -> Iterator[str]:
     echo, repetition, inversion = facts.echo_ms, facts.repetition_ms, facts.inversion_ms
     if echo is None or repetition is None:
         return
@@ -163,13 +165,13 @@ def _physical_exclusions(facts: Facts) -> Iterator[str]:
         yield f"proton density: echo time {echo:g} ms and repetition time {repetition:g} ms"
 
 
-def _attribute_votes(facts: Facts) -> Iterator[_Vote]:
+def _attribute_votes(facts: HeaderFacts) -> Iterator[_Vote]:
     """Weighting by the physics of the pulse sequence (Bernstein, Handbook of MRI Pulse Sequences, 2004, ch. 11, 12, 14).
 
     A FLAIR nulls fluid, whose T1 is about 4 s: inversion time 1.5-3 s and a long echo. T1 weighting needs a short echo and
     either a short repetition time or an inversion prepared gradient echo (MPRAGE, 0.4-1.3 s); T2 weighting needs both long.
     """
-    declared = {"T1": Sequence.T1, "T2": Sequence.T2, "FLUID_ATTENUATED": Sequence.FLAIR}.get(facts.declared)
+    declared = {"T1": MRSequence.T1, "T2": MRSequence.T2, "FLUID_ATTENUATED": MRSequence.FLAIR}.get(facts.declared)
     if declared:
         yield _Vote(declared, NAMED, f"Acquisition Contrast {facts.declared}")
     numbers = ", ".join(
@@ -180,40 +182,40 @@ def _attribute_votes(facts: Facts) -> Iterator[_Vote]:
     if facts.echo_ms is not None and (vote := _long_echo(facts, numbers) or _short_echo(facts, numbers)):
         yield vote
     if re.search(r"tfl3d|mprage|fspgr|bravo|t1tfe", facts.sequence_name):
-        yield _Vote(Sequence.T1, WEAK, "the pulse sequence is one used for T1")
+        yield _Vote(MRSequence.T1, WEAK, "the pulse sequence is one used for T1")
 
 
-def _long_echo(facts: Facts, numbers: str) -> _Vote | None:
+def _long_echo(facts: HeaderFacts, numbers: str) -> _Vote | None:
     """T2 or FLAIR by whether fluid is nulled before a long echo."""
     repetition, inversion = facts.repetition_ms or 0.0, facts.inversion_ms
     if (facts.echo_ms or 0.0) < 60:
         return None
     if inversion is not None:
-        nulls_fluid = _Vote(Sequence.FLAIR, STRONG, f"long echo after an inversion that nulls fluid ({numbers})")
+        nulls_fluid = _Vote(MRSequence.FLAIR, STRONG, f"long echo after an inversion that nulls fluid ({numbers})")
         return nulls_fluid if inversion >= 1500 else None
     if _inverted(facts) and repetition >= 4000:
-        return _Vote(Sequence.FLAIR, STRONG, f"long echo in an inversion recovery sequence ({numbers})")
+        return _Vote(MRSequence.FLAIR, STRONG, f"long echo in an inversion recovery sequence ({numbers})")
     if _FLAIR.search(normalised(facts.description)):
-        return _Vote(Sequence.FLAIR, WEAK, f"long echo; the header does not give the inversion time ({numbers})")
-    return _Vote(Sequence.T2, STRONG, f"long echo and repetition time ({numbers})") if repetition >= 1500 else None
+        return _Vote(MRSequence.FLAIR, WEAK, f"long echo; the header does not give the inversion time ({numbers})")
+    return _Vote(MRSequence.T2, STRONG, f"long echo and repetition time ({numbers})") if repetition >= 1500 else None
 
 
-def _short_echo(facts: Facts, numbers: str) -> _Vote | None:
+def _short_echo(facts: HeaderFacts, numbers: str) -> _Vote | None:
     """T1 by a short echo with either a short repetition time or an inversion for T1 contrast."""
     echo, repetition, inversion = facts.echo_ms or 0.0, facts.repetition_ms, facts.inversion_ms
     if echo >= 35:
         return None
     if repetition is not None and repetition <= 1200:
-        return _Vote(Sequence.T1, STRONG, f"short echo and repetition time ({numbers})")
+        return _Vote(MRSequence.T1, STRONG, f"short echo and repetition time ({numbers})")
     if inversion is not None and 300 <= inversion < 1500:
-        return _Vote(Sequence.T1, STRONG, f"short echo after an inversion for T1 contrast ({numbers})")
+        return _Vote(MRSequence.T1, STRONG, f"short echo after an inversion for T1 contrast ({numbers})")
     prepared = "MP" in facts.variant or "tfl" in facts.sequence_name
     if echo < 12 and facts.scanning & {"GR", "RM"} and prepared:
-        return _Vote(Sequence.T1, STRONG, f"magnetisation-prepared gradient echo with short echo time ({numbers})")
+        return _Vote(MRSequence.T1, STRONG, f"magnetisation-prepared gradient echo with short echo time ({numbers})")
     return None
 
 
-def _inverted(facts: Facts) -> bool:
+def _inverted(facts: HeaderFacts) -> bool:
     return "IR" in facts.scanning or bool(re.search(r"tir|spcir|flair", facts.sequence_name))
 
 
@@ -231,7 +233,7 @@ _BEFORE = re.compile(
 )
 
 
-def _text_votes(facts: Facts) -> Iterator[_Vote]:
+def _text_votes(facts: HeaderFacts) -> Iterator[_Vote]:
     words = normalised(facts.description)
     if not words:
         return
@@ -239,14 +241,14 @@ def _text_votes(facts: Facts) -> Iterator[_Vote]:
     if _FLAIR.search(words):
         # 'T1 FLAIR' is a T1-weighted inversion recovery sequence; its numbers decide when they are there.
         if re.search(r"\bt1\b", words):
-            yield _Vote(Sequence.T1, NAMED, f"{quoted} T1 FLAIR")
+            yield _Vote(MRSequence.T1, NAMED, f"{quoted} T1 FLAIR")
         else:
-            yield _Vote(Sequence.FLAIR, NAMED, f"{quoted} FLAIR or dark fluid")
+            yield _Vote(MRSequence.FLAIR, NAMED, f"{quoted} FLAIR or dark fluid")
         return
     if _T1.search(words):
-        yield _Vote(Sequence.T1, NAMED, f"{quoted} T1")
+        yield _Vote(MRSequence.T1, NAMED, f"{quoted} T1")
     if _T2.search(words):
-        yield _Vote(Sequence.T2, NAMED, f"{quoted} T2")
+        yield _Vote(MRSequence.T2, NAMED, f"{quoted} T2")
 
 
 def _agent_by_text(description: str) -> bool | None:

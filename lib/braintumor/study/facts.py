@@ -17,7 +17,7 @@ _NO_AGENT = re.compile(r"^(no|none|non|nil|n|0|without.*|ohne.*|sans.*|keine?|n/
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class HeaderFacts:
     """What the classifier looks at; None or empty where the header says nothing.
 
     Attributes
@@ -55,12 +55,12 @@ class Facts:
     description: str = ""
 
 
-def facts_of(dataset: Dataset) -> Facts:
+def facts_of(dataset: Dataset) -> HeaderFacts:
     """Facts from the header of one image of a series."""
     inversion = number(dataset, "InversionTime") or number(dataset, "InversionTimes")
     scanning = set(text(dataset, "ScanningSequence").upper().split("\\")) | _enhanced_scanning(dataset)
     description = " ".join(dict.fromkeys(text(dataset, k) for k in ("SeriesDescription", "ProtocolName")))
-    return Facts(
+    return HeaderFacts(
         echo_ms=number(dataset, "EffectiveEchoTime") or number(dataset, "EchoTime"),
         repetition_ms=number(dataset, "RepetitionTime"),
         inversion_ms=inversion or None,  # 0 is written by some scanners for 'no inversion'

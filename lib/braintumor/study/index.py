@@ -22,12 +22,22 @@ from pydicom.uid import (
     MRImageStorage,
 )
 
-from braintumor.domain import BrainTumorError, CorruptFileError, Instance, ModalityError, PatientMismatchError
+from braintumor.domain import (
+    BrainTumorError,
+    CorruptFileError,
+    Instance,
+    ModalityError,
+    PatientMismatchError,
+    ShareProgress,
+    silent,
+)
 
 Refuse = Callable[[BrainTumorError], None]
 """What to do with bad input: `read` raises it, `inspect` writes it down and goes on."""
 
-IMAGES = (MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
+MR_IMAGES = (MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
+"""SOP classes of the images that are worked on (PS3.4 B.5)."""
+
 DECODING_ERRORS = (
     EOFError,
     OSError,
@@ -75,7 +85,7 @@ class Header:
 
 
 @dataclass(eq=False)
-class Index:
+class SeriesIndex:
     """What a list of files holds.
 
     Attributes
@@ -105,7 +115,7 @@ class Index:
         return next(iter(self.series.values()))[0].dataset
 
 
-def index_files(files: Iterable[Path], refuse: Refuse, progress: Callable[[float], None] = lambda share: None) -> Index:
+def index_files(files: Iterable[Path], refuse: Refuse, progress: ShareProgress = silent) -> SeriesIndex:
     """Read every file once: hash it, parse its header, sort it into its series.
 
     Parameters
@@ -118,7 +128,7 @@ def index_files(files: Iterable[Path], refuse: Refuse, progress: Callable[[float
     progress
         Called with 0..1.
     """
-    index, people, hashes = Index(), _People(), set[str]()
+    index, people, hashes = SeriesIndex(), _People(), set[str]()
     others: dict[str, Path] = {}
     files = list(files)
     for number, path in enumerate(files):
@@ -163,7 +173,7 @@ def text(dataset: Dataset, keyword: str) -> str:
     return str(value).strip()
 
 
-def _header(path: Path, index: Index, refuse: Refuse) -> Header | None:
+def _header(path: Path, index: SeriesIndex, refuse: Refuse) -> Header | None:
     try:
         with path.open("rb") as file:
             start = file.read(_PREAMBLE)
@@ -211,7 +221,7 @@ def _pixel_data(data: bytes, start: int, dataset: Dataset) -> tuple[int, int]:
     if syntax == DeflatedExplicitVRLittleEndian:
         return 0, -1
     if start >= len(data):
-        if dataset.get("SOPClassUID") in IMAGES:
+        if dataset.get("SOPClassUID") in MR_IMAGES:
             raise EOFError("an image ends before its pixel data")
         return 0, -1
     order = "<" if syntax.is_little_endian else ">"
@@ -226,11 +236,11 @@ def _pixel_data(data: bytes, start: int, dataset: Dataset) -> tuple[int, int]:
     return length_at + 4, length
 
 
-def _sort_in(header: Header, index: Index, others: dict[str, Path]) -> None:
+def _sort_in(header: Header, index: SeriesIndex, others: dict[str, Path]) -> None:
     dataset = header.dataset
     kind, modality = dataset.get("SOPClassUID"), text(dataset, "Modality")
     series = text(dataset, "SeriesInstanceUID") or header.name
-    if kind in IMAGES and modality == "MR":
+    if kind in MR_IMAGES and modality == "MR":
         index.series.setdefault(series, []).append(header)
     elif "Rows" in dataset and modality not in ("MR", "SEG", "OT", "SC", "PR", "DOC"):
         others.setdefault(modality or "of no stated modality", header.instance.path)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from braintumor.domain import BrainTumorError, Evidence, Flag, Image, Sequence
+from braintumor.domain import BrainTumorError, Evidence, Flag, Image, MRSequence, StudyKind
 from braintumor.study import nifti, sources
-from braintumor.study.choose import Candidate, Choice, candidates_of
+from braintumor.study.choose import SeriesCandidate, SeriesChoice, candidates_of
 from braintumor.study.facts import attributes_of
-from braintumor.study.index import Index, index_files
+from braintumor.study.index import SeriesIndex, index_files
 from braintumor.study.reader import MINIMUM, choose_series, missing_flags, nothing_found, quiet, refuse_missing
 from braintumor.study.volume import build_series, geometry_of
 
@@ -28,7 +28,7 @@ class Inspection:
         One entry per series (or volume of it): uid, description, number of images, grid, header facts, what it was taken for
         with confidence and reasons, and what it would be used as.
     chosen
-        Sequence -> uid of the series (for NIfTI: file name).
+        MRSequence -> uid of the series (for NIfTI: file name).
     unused
         Everything else -> reason.
     problems
@@ -37,9 +37,9 @@ class Inspection:
         files, not_dicom, copies, patients, studies.
     """
 
-    kind: str
+    kind: StudyKind
     series: tuple[Mapping[str, Any], ...]
-    chosen: Mapping[Sequence, str]
+    chosen: Mapping[MRSequence, str]
     unused: Mapping[str, str]
     flags: tuple[Flag, ...]
     problems: tuple[BrainTumorError, ...]
@@ -58,8 +58,8 @@ class Inspection:
         }
 
 
-def inspect(source: str | Path, *, overrides: Mapping[Sequence, str] | None = None) -> Inspection:
-    """Look into an input; parameters as for `braintumor.study.read`.
+def inspect(source: str | Path, *, overrides: Mapping[MRSequence, str] | None = None) -> Inspection:
+    """Look into an input; parameters as for `braintumor.study.read_study`.
 
     Damaged files, unsafe geometry, ambiguity, missing sequences and mixed patients are listed in `Inspection.problems`.
 
@@ -78,7 +78,7 @@ def inspect(source: str | Path, *, overrides: Mapping[Sequence, str] | None = No
         material.clean()
 
 
-def _inspect(material: sources.Material, overrides: Mapping[Sequence, str]) -> Inspection:
+def _inspect(material: sources.Material, overrides: Mapping[MRSequence, str]) -> Inspection:
     problems: list[BrainTumorError] = []
     index = index_files(material.files, problems.append)
     counts = {
@@ -94,11 +94,11 @@ def _inspect(material: sources.Material, overrides: Mapping[Sequence, str]) -> I
         return _nifti(material, overrides, problems, counts)
     if not problems:
         raise nothing_found(material, index)
-    return Inspection("dicom", (), {}, index.ignored, (), tuple(problems), counts)
+    return Inspection(StudyKind.DICOM, (), {}, index.ignored, (), tuple(problems), counts)
 
 
 def _dicom(
-    index: Index, overrides: Mapping[Sequence, str], problems: list[BrainTumorError], counts: Mapping[str, int]
+    index: SeriesIndex, overrides: Mapping[MRSequence, str], problems: list[BrainTumorError], counts: Mapping[str, int]
 ) -> Inspection:
     candidates = candidates_of(index)
     choice = choose_series(index, candidates, overrides, _load, problems.append)
@@ -112,13 +112,17 @@ def _dicom(
         final = choice.chosen[used[candidate.key]] if candidate.key in used else candidate
         entries.append(_entry(final, used.get(candidate.key), grid, problem, choice))
     _note_missing(choice.chosen, problems)
-    chosen = {s: choice.chosen[s].key for s in Sequence if s in choice.chosen}
+    chosen = {s: choice.chosen[s].key for s in MRSequence if s in choice.chosen}
     flags = (*choice.flags, *missing_flags(chosen))
-    return Inspection("dicom", tuple(entries), chosen, choice.unused, flags, tuple(problems), counts)
+    return Inspection(StudyKind.DICOM, tuple(entries), chosen, choice.unused, flags, tuple(problems), counts)
 
 
 def _entry(
-    candidate: Candidate, use: Sequence | None, grid: Mapping[str, Any] | None, problem: BrainTumorError | None, choice: Choice
+    candidate: SeriesCandidate,
+    use: MRSequence | None,
+    grid: Mapping[str, Any] | None,
+    problem: BrainTumorError | None,
+    choice: SeriesChoice,
 ) -> dict[str, Any]:
     dataset = candidate.headers[0].dataset
     attributes = attributes_of(dataset)
@@ -141,7 +145,7 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
     return {"taken_for": sequence, "confidence": evidence.confidence, "reasons": list(evidence.reasons)}
 
 
-def _load(candidate: Candidate) -> Image | None:
+def _load(candidate: SeriesCandidate) -> Image | None:
     try:
         return build_series(candidate).image
     except BrainTumorError:  # shown as the series' own problem
@@ -149,7 +153,7 @@ def _load(candidate: Candidate) -> Image | None:
 
 
 def _nifti(
-    material: sources.Material, overrides: Mapping[Sequence, str], problems: list[BrainTumorError], counts: Mapping[str, int]
+    material: sources.Material, overrides: Mapping[MRSequence, str], problems: list[BrainTumorError], counts: Mapping[str, int]
 ) -> Inspection:
     case = nifti.find_case(material.files, overrides, problems.append)
     flags, entries = list(case.flags), []
@@ -167,10 +171,12 @@ def _nifti(
         entries.append(entry)
     _note_missing(case.files, problems)
     chosen = {s: p.name for s, p in case.files.items()}
-    return Inspection("nifti", tuple(entries), chosen, case.unused, (*flags, *missing_flags(chosen)), tuple(problems), counts)
+    return Inspection(
+        StudyKind.NIFTI, tuple(entries), chosen, case.unused, (*flags, *missing_flags(chosen)), tuple(problems), counts
+    )
 
 
-def _note_missing(found: Mapping[Sequence, object], problems: list[BrainTumorError]) -> None:
+def _note_missing(found: Mapping[MRSequence, object], problems: list[BrainTumorError]) -> None:
     if problems:  # what is missing may well be a consequence of these
         return
     try:

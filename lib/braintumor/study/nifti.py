@@ -29,8 +29,8 @@ from braintumor.domain import (
     Image,
     InputNotFoundError,
     Instance,
+    MRSequence,
     PatientMismatchError,
-    Sequence,
     Series,
     Severity,
     files_below,
@@ -42,12 +42,12 @@ from braintumor.study.stack import refuse_small
 SUFFIXES = (".nii", ".nii.gz")
 
 _TOKENS = {
-    **dict.fromkeys(("t1", "t1n", "t1w", "t1pre"), Sequence.T1),
-    **dict.fromkeys(("t1ce", "t1c", "t1gd", "t1post", "t1wce", "t1km"), Sequence.T1CE),
-    **dict.fromkeys(("t2", "t2w"), Sequence.T2),
-    **dict.fromkeys(("flair", "t2f", "t2flair", "t2wflair"), Sequence.FLAIR),
+    **dict.fromkeys(("t1", "t1n", "t1w", "t1pre"), MRSequence.T1),
+    **dict.fromkeys(("t1ce", "t1c", "t1gd", "t1post", "t1wce", "t1km"), MRSequence.T1CE),
+    **dict.fromkeys(("t2", "t2w"), MRSequence.T2),
+    **dict.fromkeys(("flair", "t2f", "t2flair", "t2wflair"), MRSequence.FLAIR),
 }
-_NNUNET_ORDER = (Sequence.T1, Sequence.T1CE, Sequence.T2, Sequence.FLAIR)
+_NNUNET_ORDER = (MRSequence.T1, MRSequence.T1CE, MRSequence.T2, MRSequence.FLAIR)
 _BIDS = re.compile(
     r"^(?P<case>sub-[a-z0-9]+(?:_ses-[a-z0-9]+)?)(?P<entities>(?:_[a-z]+-[a-z0-9]+)*)_(?P<token>t1w|t2w|flair)$", re.I
 )
@@ -72,13 +72,13 @@ class NiftiCase:
     """
 
     name: str = ""
-    files: dict[Sequence, Path] = field(default_factory=dict)
-    reasons: dict[Sequence, str] = field(default_factory=dict)
+    files: dict[MRSequence, Path] = field(default_factory=dict)
+    reasons: dict[MRSequence, str] = field(default_factory=dict)
     unused: dict[str, str] = field(default_factory=dict)
     flags: list[Flag] = field(default_factory=list)
 
 
-def find_sequences(folder: Path) -> Mapping[Sequence, Path]:
+def find_sequences(folder: Path) -> Mapping[MRSequence, Path]:
     """Which file of a folder (searched recursively) is which sequence, by name alone.
 
     Understands BraTS 2015-2024 (``_t1``, ``_t1ce``, ``_t2``, ``_flair``; ``-t1n``, ``-t1c``, ``-t2w``, ``-t2f``), nnU-Net
@@ -105,12 +105,12 @@ def stem(path: Path) -> str:
     return re.sub(r"\.nii(\.gz)?$", "", path.name, flags=re.IGNORECASE)
 
 
-def find_case(files: Iterable[Path], overrides: Mapping[Sequence, str], refuse: Refuse) -> NiftiCase:
+def find_case(files: Iterable[Path], overrides: Mapping[MRSequence, str], refuse: Refuse) -> NiftiCase:
     """As `find_sequences`, with the user's own choices (path, file name or stem) first, and problems given to `refuse`."""
     case, cases = NiftiCase(), dict[str, str]()
     images = [p for p in files if is_nifti(p)]
     images = _apply(overrides, images, case, refuse)
-    rivals: dict[Sequence, list[Path]] = {}
+    rivals: dict[MRSequence, list[Path]] = {}
     for path in images:
         found = _recognise(path, case)
         if found is None:
@@ -131,11 +131,11 @@ def find_case(files: Iterable[Path], overrides: Mapping[Sequence, str], refuse: 
         return case
     case.name = next(iter(cases), "")
     _settle(rivals, case, refuse)
-    case.files = {s: case.files[s] for s in Sequence if s in case.files}
+    case.files = {s: case.files[s] for s in MRSequence if s in case.files}
     return case
 
 
-def _settle(rivals: Mapping[Sequence, list[Path]], case: NiftiCase, refuse: Refuse) -> None:
+def _settle(rivals: Mapping[MRSequence, list[Path]], case: NiftiCase, refuse: Refuse) -> None:
     """One file per sequence; names carry no more evidence, so two are a tie."""
     for sequence, paths in rivals.items():
         if len(paths) > 1:
@@ -151,7 +151,7 @@ def _settle(rivals: Mapping[Sequence, list[Path]], case: NiftiCase, refuse: Refu
             case.files[sequence], case.reasons[sequence] = paths[0], f"its name, {paths[0].name}"
 
 
-def _apply(overrides: Mapping[Sequence, str], images: list[Path], case: NiftiCase, refuse: Refuse) -> list[Path]:
+def _apply(overrides: Mapping[MRSequence, str], images: list[Path], case: NiftiCase, refuse: Refuse) -> list[Path]:
     for sequence, wanted in overrides.items():
         named = [p for p in images if wanted in (str(p), p.name, stem(p)) or Path(wanted).expanduser() == p]
         if len(named) != 1:
@@ -163,13 +163,13 @@ def _apply(overrides: Mapping[Sequence, str], images: list[Path], case: NiftiCas
     return images
 
 
-def _recognise(path: Path, case: NiftiCase) -> tuple[Sequence, str] | None:
+def _recognise(path: Path, case: NiftiCase) -> tuple[MRSequence, str] | None:
     """Sequence and case name of a file, or None."""
     name = stem(path)
     if bids := _BIDS.match(name):
         sequence = _TOKENS[bids["token"].lower()]
-        enhanced = sequence is Sequence.T1 and "_ce-" in bids["entities"].lower()
-        return (Sequence.T1CE if enhanced else sequence), bids["case"]
+        enhanced = sequence is MRSequence.T1 and "_ce-" in bids["entities"].lower()
+        return (MRSequence.T1CE if enhanced else sequence), bids["case"]
     if nnunet := _NNUNET.match(name):
         return _nnunet_channel(path, int(nnunet["token"]), case), nnunet["case"]
     if brats := _BRATS.match(name):
@@ -177,7 +177,7 @@ def _recognise(path: Path, case: NiftiCase) -> tuple[Sequence, str] | None:
     return None
 
 
-def _nnunet_channel(path: Path, channel: int, case: NiftiCase) -> Sequence:
+def _nnunet_channel(path: Path, channel: int, case: NiftiCase) -> MRSequence:
     """By ``dataset.json`` of the data set, else by the order of nnU-Net's own BraTS conversions, with a flag."""
     for description in (path.parent / "dataset.json", path.parent.parent / "dataset.json"):
         try:

@@ -17,12 +17,12 @@ from pydicom.uid import UID
 
 from braintumor.domain import CorruptFileError, Instance, UnusableImageError, Voxels
 from braintumor.study.index import DECODING_ERRORS, Header
-from braintumor.study.stack import Plane
+from braintumor.study.stack import SlicePlane
 
 Floats = npt.NDArray[np.float32]
 
 
-def read_planes(planes: Seq[Plane], shape: tuple[int, int, int], done: Callable[[], None] = lambda: None) -> Floats:
+def read_planes(planes: Seq[SlicePlane], shape: tuple[int, int, int], done: Callable[[], None] = lambda: None) -> Floats:
     """Values of a stack.
 
     Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,30 +15,31 @@ from braintumor.domain import (
     Image,
     InputNotFoundError,
     MissingSequenceError,
+    MRSequence,
     Patient,
-    Sequence,
     Series,
     Severity,
+    ShareProgress,
     Study,
+    StudyKind,
+    silent,
 )
 from braintumor.study import nifti, sources
-from braintumor.study.choose import Candidate, Choice, Load, candidates_of, choose
+from braintumor.study.choose import Load, SeriesCandidate, SeriesChoice, candidates_of, choose
 from braintumor.study.facts import patient_of, study_date_of
-from braintumor.study.index import Index, Refuse, index_files, raise_it, text
+from braintumor.study.index import Refuse, SeriesIndex, index_files, raise_it, text
 from braintumor.study.volume import build_series, header_flags
 
 MINIMUM = 2
 """Fewest sequences a study is segmented with; one of them must show oedema or enhancement (T1ce, T2 or FLAIR)."""
 
-Progress = Callable[[float], None]
 
-
-def read(
+def read_study(
     source: str | Path,
     *,
-    overrides: Mapping[Sequence, str] | None = None,
+    overrides: Mapping[MRSequence, str] | None = None,
     require: int = MINIMUM,
-    progress: Progress = lambda share: None,
+    progress: ShareProgress = silent,
 ) -> Study:
     """Read one visit of one patient.
 
@@ -76,8 +77,8 @@ def read(
 
 
 def choose_series(
-    index: Index, candidates: list[Candidate], overrides: Mapping[Sequence, str], load: Load, refuse: Refuse
-) -> Choice:
+    index: SeriesIndex, candidates: list[SeriesCandidate], overrides: Mapping[MRSequence, str], load: Load, refuse: Refuse
+) -> SeriesChoice:
     """`braintumor.study.choose.choose`, with everything else that was in the input and what the chosen headers warn of."""
     choice = choose(candidates, overrides, load, refuse)
     choice.unused |= index.ignored
@@ -89,10 +90,10 @@ def choose_series(
     return choice
 
 
-def refuse_missing(found: Mapping[Sequence, object], require: int) -> None:
+def refuse_missing(found: Mapping[MRSequence, object], require: int) -> None:
     """Raise `MissingSequenceError` below the minimum."""
-    seen = [s.title for s in Sequence if s in found]
-    if len(found) >= require and set(found) - {Sequence.T1}:
+    seen = [s.title for s in MRSequence if s in found]
+    if len(found) >= require and set(found) - {MRSequence.T1}:
         return
     names = f"only {' and '.join(seen)} was found" if seen else "none was found"
     needed = f"at least {require} are needed" if len(found) < require else "one of T1ce, T2 and FLAIR is needed"
@@ -103,22 +104,22 @@ def refuse_missing(found: Mapping[Sequence, object], require: int) -> None:
     )
 
 
-def missing_flags(found: Mapping[Sequence, object]) -> list[Flag]:
+def missing_flags(found: Mapping[MRSequence, object]) -> list[Flag]:
     """One flag for each absent sequence; serious if it is T1ce, which alone shows enhancement, or if two are absent."""
-    missing = [s for s in Sequence if s not in found]
-    severity = Severity.SERIOUS if Sequence.T1CE in missing or len(missing) > 1 else Severity.WARNING
+    missing = [s for s in MRSequence if s not in found]
+    severity = Severity.SERIOUS if MRSequence.T1CE in missing or len(missing) > 1 else Severity.WARNING
     return [Flag("missing-sequence", severity, f"{s.title} is missing: {_EFFECT[s]}.") for s in missing]
 
 
 _EFFECT = {
-    Sequence.T1: "blood and fat may be mistaken for enhancement",
-    Sequence.T1CE: "enhancing tumour cannot be seen, so its extent and the tumour core are a guess",
-    Sequence.T2: "the borders of oedema and cysts are less certain",
-    Sequence.FLAIR: "oedema is hard to tell from fluid, so the whole tumour is less certain",
+    MRSequence.T1: "blood and fat may be mistaken for enhancement",
+    MRSequence.T1CE: "enhancing tumour cannot be seen, so its extent and the tumour core are a guess",
+    MRSequence.T2: "the borders of oedema and cysts are less certain",
+    MRSequence.FLAIR: "oedema is hard to tell from fluid, so the whole tumour is less certain",
 }
 
 
-def nothing_found(material: sources.Material, index: Index) -> InputNotFoundError:
+def nothing_found(material: sources.Material, index: SeriesIndex) -> InputNotFoundError:
     """The error for an input without any usable image."""
     reasons = sorted(set(index.ignored.values()))
     what = f"no MR image in it, but {'; '.join(reasons)}" if reasons else f"none of its {len(material.files)} files is an image"
@@ -138,7 +139,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def _study(material: sources.Material, overrides: Mapping[Sequence, str], require: int, progress: Progress) -> Study:
+def _study(material: sources.Material, overrides: Mapping[MRSequence, str], require: int, progress: ShareProgress) -> Study:
     index = index_files(material.files, raise_it, lambda share: progress(0.6 * share))
     if index.series:
         return _dicom_study(index, overrides, require, progress)
@@ -147,18 +148,18 @@ def _study(material: sources.Material, overrides: Mapping[Sequence, str], requir
     raise nothing_found(material, index)
 
 
-def _dicom_study(index: Index, overrides: Mapping[Sequence, str], require: int, progress: Progress) -> Study:
+def _dicom_study(index: SeriesIndex, overrides: Mapping[MRSequence, str], require: int, progress: ShareProgress) -> Study:
     loaded: dict[str, Series] = {}  # pixels that told T1 from T1ce are not read twice
 
-    def load(candidate: Candidate) -> Image:
+    def load(candidate: SeriesCandidate) -> Image:
         if candidate.key not in loaded:
             loaded[candidate.key] = build_series(candidate)
         return loaded[candidate.key].image
 
     choice = choose_series(index, candidates_of(index), overrides, load, raise_it)
     refuse_missing(choice.chosen, require)
-    series: dict[Sequence, Series] = {}
-    for sequence in (s for s in Sequence if s in choice.chosen):
+    series: dict[MRSequence, Series] = {}
+    for sequence in (s for s in MRSequence if s in choice.chosen):
         candidate = choice.chosen[sequence]
         load(candidate)
         series[sequence] = replace(loaded[candidate.key], evidence=candidate.evidence)
@@ -166,17 +167,19 @@ def _dicom_study(index: Index, overrides: Mapping[Sequence, str], require: int, 
     first = index.first
     flags = (*choice.flags, *missing_flags(series))
     uid = text(first, "StudyInstanceUID")
-    return Study(uid, "dicom", patient_of(first), study_date_of(first), series, choice.unused, flags)
+    return Study(uid, StudyKind.DICOM, patient_of(first), study_date_of(first), series, choice.unused, flags)
 
 
-def _nifti_study(material: sources.Material, overrides: Mapping[Sequence, str], require: int, progress: Progress) -> Study:
+def _nifti_study(
+    material: sources.Material, overrides: Mapping[MRSequence, str], require: int, progress: ShareProgress
+) -> Study:
     case = nifti.find_case(material.files, overrides, raise_it)
     refuse_missing(case.files, require)
-    series: dict[Sequence, Series] = {}
+    series: dict[MRSequence, Series] = {}
     flags = list(case.flags)
     for sequence, path in case.files.items():
         series[sequence], found = nifti.load(path, Evidence(sequence, 1.0, (case.reasons[sequence],)))
         flags += found
         progress(len(series) / len(case.files))
     uid = case.name or material.name
-    return Study(uid, "nifti", Patient(), None, series, case.unused, (*flags, *missing_flags(series)))
+    return Study(uid, StudyKind.NIFTI, Patient(), None, series, case.unused, (*flags, *missing_flags(series)))

@@ -26,7 +26,7 @@ SMALLEST = (8, 32, 32)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Plane:
+class SlicePlane:
     """One slice: where it lies (PS3.3 C.7.6.2), and how stored numbers become values (PS3.3 C.11.1).
 
     Attributes
@@ -57,7 +57,7 @@ class Plane:
         return f"{self.header.name} frame {self.frame}" if "NumberOfFrames" in self.header.dataset else self.header.name
 
 
-def planes_of(headers: Seq[Header]) -> list[Plane]:
+def planes_of(headers: Seq[Header]) -> list[SlicePlane]:
     """The slices of a series in file order; a multi-frame file gives one per frame.
 
     Raises
@@ -84,7 +84,7 @@ def planes_of(headers: Seq[Header]) -> list[Plane]:
     return planes
 
 
-def _frame_plane(header: Header, number_: int, frame: Dataset, shared: Dataset) -> Plane:
+def _frame_plane(header: Header, number_: int, frame: Dataset, shared: Dataset) -> SlicePlane:
     def group(name: str) -> Dataset:
         return next((g[name].value[0] for g in (frame, shared) if g.get(name)), Dataset())
 
@@ -93,8 +93,10 @@ def _frame_plane(header: Header, number_: int, frame: Dataset, shared: Dataset) 
     return _plane(header, number_, group("PlanePositionSequence"), orientation, measures, transform)
 
 
-def _plane(header: Header, frame: int, position: Dataset, orientation: Dataset, measures: Dataset, rescale: Dataset) -> Plane:
-    plane = Plane(
+def _plane(
+    header: Header, frame: int, position: Dataset, orientation: Dataset, measures: Dataset, rescale: Dataset
+) -> SlicePlane:
+    plane = SlicePlane(
         header,
         frame,
         np.array(position.ImagePositionPatient, np.float64),
@@ -109,7 +111,7 @@ def _plane(header: Header, frame: int, position: Dataset, orientation: Dataset, 
     return plane
 
 
-def stacked(planes: Seq[Plane]) -> tuple[list[Plane], Grid]:
+def stacked(planes: Seq[SlicePlane]) -> tuple[list[SlicePlane], Grid]:
     """Sort planes along the normal of the stack, and the grid they make.
 
     Returns
@@ -150,12 +152,12 @@ def refuse_small(shape: tuple[int, int, int], name: str) -> None:
         )
 
 
-def _refusal(problem: str, plane: Plane) -> GeometryError:
+def _refusal(problem: str, plane: SlicePlane) -> GeometryError:
     remedy = "export the series again complete and unaltered, remove the stray file, or leave the series out"
     return GeometryError(problem, remedy=remedy, path=plane.header.instance.path)
 
 
-def _same_size(planes: Seq[Plane]) -> tuple[int, int]:
+def _same_size(planes: Seq[SlicePlane]) -> tuple[int, int]:
     """(rows, columns) of all planes."""
     first = planes[0]
     shape = _shape(first)
@@ -167,12 +169,12 @@ def _same_size(planes: Seq[Plane]) -> tuple[int, int]:
     return shape
 
 
-def _shape(plane: Plane) -> tuple[int, int]:
+def _shape(plane: SlicePlane) -> tuple[int, int]:
     rows, columns = (number(plane.header.dataset, keyword) or 0 for keyword in ("Rows", "Columns"))
     return int(rows), int(columns)
 
 
-def _same_plane(planes: Seq[Plane]) -> None:
+def _same_plane(planes: Seq[SlicePlane]) -> None:
     """All slices must share one orthonormal orientation."""
     cosines = np.array([p.cosines for p in planes])
     middle = np.median(cosines, axis=0)
@@ -185,7 +187,7 @@ def _same_plane(planes: Seq[Plane]) -> None:
         raise _refusal(f"{planes[0].name} has an orientation that is not two perpendicular unit vectors", planes[0])
 
 
-def _evenly_spaced(planes: Seq[Plane], along: Vector) -> None:
+def _evenly_spaced(planes: Seq[SlicePlane], along: Vector) -> None:
     steps = np.diff(along)
     if not steps.size:
         return
@@ -208,7 +210,7 @@ def _evenly_spaced(planes: Seq[Plane], along: Vector) -> None:
     raise _refusal(problem, planes[here + 1])
 
 
-def _unsheared(planes: Seq[Plane], normal: Vector) -> None:
+def _unsheared(planes: Seq[SlicePlane], normal: Vector) -> None:
     positions = np.array([p.position for p in planes])
     sideways = positions - np.outer(positions @ normal, normal)
     shift = np.linalg.norm(sideways - np.median(sideways, axis=0), axis=1)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from braintumor.domain import BrainTumorError, Flag, Image, Series, Severity
-from braintumor.study.choose import Candidate
+from braintumor.study.choose import SeriesCandidate
 from braintumor.study.facts import attributes_of, number
 from braintumor.study.pixels import read_planes
 from braintumor.study.stack import planes_of, stacked
 
 
-def build_series(candidate: Candidate, done: Callable[[], None] = lambda: None) -> Series:
+def build_series(candidate: SeriesCandidate, done: Callable[[], None] = lambda: None) -> Series:
     """Read one volume.
 
     Parameters
@@ -37,7 +37,7 @@ def build_series(candidate: Candidate, done: Callable[[], None] = lambda: None) 
     )
 
 
-def geometry_of(candidate: Candidate) -> tuple[dict[str, object] | None, BrainTumorError | None]:
+def geometry_of(candidate: SeriesCandidate) -> tuple[dict[str, object] | None, BrainTumorError | None]:
     """The grid's summary, or the error that `build_series` would raise for it; reads no pixels."""
     try:
         _, grid = stacked(planes_of(candidate.headers))
@@ -46,7 +46,7 @@ def geometry_of(candidate: Candidate) -> tuple[dict[str, object] | None, BrainTu
     return grid.summary(), None
 
 
-def header_flags(candidate: Candidate) -> list[Flag]:
+def header_flags(candidate: SeriesCandidate) -> list[Flag]:
     """What a header says against the quality of its own images."""
     dataset, flags = candidate.headers[0].dataset, []
     if number(dataset, "LossyImageCompression"):

@@ -3,7 +3,7 @@
 from braintumor.track.facts import comparison
 from braintumor.track.rano import Assessment, Category, Clinical, Criteria, Measure, assess
 from braintumor.track.register import Scan, align_visits
-from braintumor.track.stage import TIMELINE, TrackOptions, VisitNotes, drawn, refuse_early, write
+from braintumor.track.stage import TIMELINE, TrackOptions, VisitNotes, drawn, refuse_early, write_timeline
 from braintumor.track.table import as_dict, known_uids
 from braintumor.track.timeline import Event, Timeline, build, compare
 from braintumor.track.visits import Visit, check_different, check_patients
@@ -32,5 +32,5 @@ __all__ = [
     "drawn",
     "known_uids",
     "refuse_early",
-    "write",
+    "write_timeline",
 ]

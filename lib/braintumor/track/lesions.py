@@ -34,7 +34,7 @@ _ALL_26_NEIGHBOURS = np.ones((3, 3, 3), int)
 
 
 @dataclass(frozen=True, slots=True)
-class Instance:
+class LesionInstance:
     """One lesion of one visit.
 
     Attributes
@@ -69,7 +69,7 @@ class Instances:
 
     labels: npt.NDArray[np.int32]
     grid: Grid
-    lesions: tuple[Instance, ...]
+    lesions: tuple[LesionInstance, ...]
     digest: str
 
 
@@ -100,7 +100,9 @@ def find_instances(
         part = labels[box] == label
         unsure = None if uncertainty is None else uncertainty[box]
         middle = grid.cropped((box[0], box[1], box[2])).to_world(np.argwhere(part).mean(axis=0))
-        lesions.append(Instance(number, volume_of(part, grid, unsure), (float(middle[0]), float(middle[1]), float(middle[2]))))
+        lesions.append(
+            LesionInstance(number, volume_of(part, grid, unsure), (float(middle[0]), float(middle[1]), float(middle[2])))
+        )
     place = np.round(grid.affine, 4) + 0.0
     digest = hashlib.sha256(repr(grid.shape).encode() + place.tobytes() + np.packbits(mask).tobytes()).hexdigest()
     return Instances(lookup[labels], grid, tuple(lesions), digest)
@@ -305,7 +307,7 @@ def _size(running: _Running) -> float:
 
 def _born(
     visit: int,
-    lesion: Instance,
+    lesion: LesionInstance,
     name: str,
     digest: str,
     known: Mapping[tuple[str, int], str],
@@ -320,7 +322,7 @@ def _born(
 def _go_on(
     heir: _Running,
     visit: int,
-    lesion: Instance,
+    lesion: LesionInstance,
     parents: list[_Running],
     pairs: Sequence[tuple[_Running, int]],
     known: str | None,

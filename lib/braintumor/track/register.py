@@ -7,7 +7,7 @@ that tumour, cavity and shift count less the more they differ. It is started fro
 
 from __future__ import annotations
 
-from collections.abc import Sequence as Seq
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -18,7 +18,7 @@ from scipy import ndimage
 from scipy.linalg import expm, sqrtm
 from scipy.spatial.transform import Rotation
 
-from braintumor.domain import Affine, Grid, Image, RegistrationError, Sequence, VisitAlignment, bounding_box, canonical
+from braintumor.domain import Affine, Grid, Image, MRSequence, RegistrationError, VisitAlignment, bounding_box, canonical
 from braintumor.preprocess.grid import resample
 
 Field = npt.NDArray[np.float32]
@@ -33,7 +33,7 @@ TURNS_DEG = (-40.0, -20.0, 0.0, 20.0, 40.0)
 BEST = 4
 """Number of starting poses that are followed; others are worse already."""
 
-HOPELESS = 0.45
+QUALITY_REFUSE = 0.45
 """Quality below which the alignment is refused. On phantoms (`python -m benchmarks.tracking --calibrate`): 0.86 to 0.93 when
 right, 0.62 to 0.66 when 3 mm off, 0.24 to 0.28 when 6 mm off, about 0 when 12 mm off, 0.42 and 0.48 between two patients, whose
 anatomy is one template bent in two ways. Two treated patients, each at two dates: 0.72 and 0.77; across them 0.27 to 0.29."""
@@ -79,7 +79,7 @@ class _Level:
 
 
 def align_visits(
-    current: Scan, prior: Scan, sequence: Sequence = Sequence.T1CE, *, degrees_of_freedom: int = 6
+    current: Scan, prior: Scan, sequence: MRSequence = MRSequence.T1CE, *, degrees_of_freedom: int = 6
 ) -> VisitAlignment:
     """How `prior` lies relative to `current`.
 
@@ -115,10 +115,10 @@ def align_visits(
     if degrees_of_freedom == 12:
         found = [_search(*fine, found[0], _generators(12), rng)]
     matrix, quality = found[0], _quality(*fine, found[0])
-    if quality < HOPELESS:
+    if quality < QUALITY_REFUSE:
         raise RegistrationError(
-            f"The visits could not be aligned on {sequence.title} (agreement {quality:.2f}, at least {HOPELESS} is needed), "
-            "so nothing is said about change",
+            f"The visits could not be aligned on {sequence.title} (agreement {quality:.2f}, at least {QUALITY_REFUSE} is "
+            "needed), so nothing is said about change",
             remedy="Check that both show the same head and the whole brain; compare them by eye",
         )
     precision = _split_half(*fine, matrix, _generators(degrees_of_freedom), rng)
@@ -161,7 +161,7 @@ def _coarser(volumes: Field, grid: Grid, mm: float, blurred_mm: float) -> tuple[
 def _level(volumes: Field, grid: Grid, mm: float) -> _Level:
     """From brain, what counts of it, and intensity times brain (3, i, j, k)."""
     brain, counts, voxels = volumes
-    flat = _unshaded(voxels / np.maximum(brain, 0.1), brain, grid, max(8.0, 2 * mm))
+    flat = _bias_corrected(voxels / np.maximum(brain, 0.1), brain, grid, max(8.0, 2 * mm))
     weight = np.clip(2 * np.minimum(brain, counts) - 1, 0, 1).astype(np.float32)
     slopes = np.stack(np.gradient(flat)).reshape(3, -1)
     gradient = (np.linalg.inv(grid.affine[:3, :3]).T @ slopes).reshape(3, *grid.shape)
@@ -189,7 +189,7 @@ def _coarse_grid(grid: Grid, mm: float) -> Grid:
     return Grid((int(shape[0]), int(shape[1]), int(shape[2])), affine)
 
 
-def _unshaded(voxels: Field, brain: Field, grid: Grid, mm: float) -> Field:
+def _bias_corrected(voxels: Field, brain: Field, grid: Grid, mm: float) -> Field:
     """Intensity minus its local mean, over its local deviation: free of coil shading and of the scanner's scale."""
     sigma = [mm / step for step in grid.spacing]
     share = np.maximum(ndimage.gaussian_filter(brain, sigma), 1e-3)
@@ -218,7 +218,7 @@ def _start(a: _Level, b: _Level, rng: np.random.Generator) -> list[Affine]:
     return found
 
 
-def _distinct(matrices: Seq[Affine], points: Points) -> list[Affine]:
+def _distinct(matrices: Sequence[Affine], points: Points) -> list[Affine]:
     kept: list[Affine] = []
     for matrix in matrices:
         if all(_apart_mm(matrix, other, points) > 2.0 for other in kept):

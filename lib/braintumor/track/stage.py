@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from collections.abc import Sequence as Seq
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -119,7 +118,7 @@ class TrackOptions:
             ) from error
 
 
-def write(timeline: Timeline, out: Path, created: datetime | None = None, *, objects: bool = True) -> Results:
+def write_timeline(timeline: Timeline, out: Path, created: datetime | None = None, *, objects: bool = True) -> Results:
     """Write a timeline: ``timeline.json``, ``trend.png`` and ``.svg``, ``change-map.nii.gz``, ``change-overlay.png``, each
     prior's image on the current grid as ``prior-N.nii.gz``, and where the current study is DICOM the objects of
     `braintumor.track.dicom` below ``dicom/``. Priors whose pixels may not enter the current study are flagged.
@@ -173,7 +172,7 @@ def _write_priors(timeline: Timeline, folder: Path, grid: Grid) -> list[str]:
     return names
 
 
-def refuse_early(given: Seq[Study | Visit], notes: Seq[VisitNotes], *, force: bool) -> None:
+def refuse_early(given: Sequence[Study | Visit], notes: Sequence[VisitNotes], *, force: bool) -> None:
     """Refuse what `compare` would refuse for its patients, studies or dates, before minutes of work.
 
     Raises

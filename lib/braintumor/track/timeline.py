@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence as Seq
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -16,8 +15,8 @@ from braintumor.domain import (
     Flag,
     Grid,
     Image,
+    MRSequence,
     Region,
-    Sequence,
     Severity,
     Track,
     VisitAlignment,
@@ -86,10 +85,10 @@ class Timeline:
 
 
 def compare(
-    visits: Seq[Visit],
+    visits: Sequence[Visit],
     criteria: Criteria = _PLAIN,
     *,
-    events: Seq[Event] = (),
+    events: Sequence[Event] = (),
     known: Mapping[tuple[str, int], str] | None = None,
     force: bool = False,
 ) -> Timeline:
@@ -123,12 +122,12 @@ def _named(number: int, visit: Visit) -> tuple[Flag, ...]:
 
 
 def build(
-    visits: Seq[Visit],
+    visits: Sequence[Visit],
     criteria: Criteria = _PLAIN,
     *,
-    events: Seq[Event] = (),
+    events: Sequence[Event] = (),
     known: Mapping[tuple[str, int], str] | None = None,
-    flags: Seq[Flag] = (),
+    flags: Sequence[Flag] = (),
 ) -> Timeline:
     """The timeline of visits that are in order, oldest first.
 
@@ -173,7 +172,7 @@ def _aligned(current: Visit, prior: Visit) -> VisitAlignment:
     return align_visits(_scan(current, sequence), _scan(prior, sequence), sequence)
 
 
-def _scan(visit: Visit, sequence: Sequence) -> Scan:
+def _scan(visit: Visit, sequence: MRSequence) -> Scan:
     avoid = visit.segmentation.region(Region.WT)
     return Scan(Image(visit.case.display[sequence], visit.case.grid), visit.case.brain, avoid)
 
@@ -183,7 +182,7 @@ def _volumes(visit: Visit) -> dict[Region, Estimate]:
     return {region: volume_of(found.region(region), found.grid, found.uncertainty) for region in Region}
 
 
-def _instances(visits: Seq[Visit], alignments: Seq[VisitAlignment | None], region: Region) -> list[Instances]:
+def _instances(visits: Sequence[Visit], alignments: Sequence[VisitAlignment | None], region: Region) -> list[Instances]:
     """Each visit's lesions, carried onto the current grid."""
     grid = visits[-1].case.grid
     found = []
@@ -193,7 +192,7 @@ def _instances(visits: Seq[Visit], alignments: Seq[VisitAlignment | None], regio
     return found
 
 
-def _rano(visits: Seq[Visit], cores: Seq[Track], criteria: Criteria) -> tuple[tuple[Assessment, ...], str]:
+def _rano(visits: Sequence[Visit], cores: Sequence[Track], criteria: Criteria) -> tuple[tuple[Assessment, ...], str]:
     """RANO of the enhancing compartment, measured in each visit's own slices; or why not."""
     dates = [visit.date for visit in visits]
     if None in dates:
@@ -210,7 +209,7 @@ def _rano(visits: Seq[Visit], cores: Seq[Track], criteria: Criteria) -> tuple[tu
     return assess(points, replace(criteria, slice_mm=thickest)), ""
 
 
-def _sizes(number: int, visit: Visit, cores: Seq[Track]) -> tuple[LesionSize, ...]:
+def _sizes(number: int, visit: Visit, cores: Sequence[Track]) -> tuple[LesionSize, ...]:
     """The enhancing part of every core lesion of a visit, named by its family: pieces of a split lesion stay one target."""
     found = find_instances(visit.segmentation.region(Region.TC), visit.case.grid)
     enhancing = visit.segmentation.region(Region.ET)
@@ -229,7 +228,7 @@ def _sizes(number: int, visit: Visit, cores: Seq[Track]) -> tuple[LesionSize, ..
     return tuple(sizes)
 
 
-def _resection(visits: Seq[Visit], volumes: Seq[Mapping[Region, Estimate]]) -> dict[Region, Estimate]:
+def _resection(visits: Sequence[Visit], volumes: Sequence[Mapping[Region, Estimate]]) -> dict[Region, Estimate]:
     """From the last visit marked as before surgery to the next one."""
     before = [n for n, visit in enumerate(visits[:-1]) if visit.preoperative]
     if not before or visits[before[-1] + 1].preoperative:

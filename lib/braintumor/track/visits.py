@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence as Seq
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
@@ -12,11 +12,12 @@ from braintumor.domain import (
     Case,
     Flag,
     MissingSequenceError,
+    MRSequence,
     PatientMismatchError,
     Segmentation,
-    Sequence,
     Severity,
     Study,
+    StudyKind,
     VisitsError,
 )
 from braintumor.track.rano import Clinical
@@ -54,10 +55,10 @@ class Visit:
     @property
     def has_contrast(self) -> bool:
         """Whether enhancement can be seen."""
-        return Sequence.T1CE in self.case.present
+        return MRSequence.T1CE in self.case.present
 
 
-def check_patients(studies: Seq[Study], *, force: bool) -> tuple[Flag, ...]:
+def check_patients(studies: Sequence[Study], *, force: bool) -> tuple[Flag, ...]:
     """Refuse studies of different patients; what could not be checked, or was forced, is flagged.
 
     Raises
@@ -77,7 +78,7 @@ def check_patients(studies: Seq[Study], *, force: bool) -> tuple[Flag, ...]:
     return ()
 
 
-def check_different(studies: Seq[Study]) -> None:
+def check_different(studies: Sequence[Study]) -> None:
     """Refuse a visit that is given twice: by its Study UID, or by equal files under another name.
 
     Raises
@@ -87,7 +88,7 @@ def check_different(studies: Seq[Study]) -> None:
     uids, contents = set(), set()
     for study in studies:
         content = frozenset(instance.sha256 for series in study.series.values() for instance in series.instances)
-        if (study.kind == "dicom" and study.uid in uids) or content in contents:
+        if (study.kind is StudyKind.DICOM and study.uid in uids) or content in contents:
             raise VisitsError("One visit is given twice", remedy="Give each visit once; a change needs two")
         uids.add(study.uid)
         contents.add(content)
@@ -96,7 +97,7 @@ def check_different(studies: Seq[Study]) -> None:
 _Any = TypeVar("_Any")
 
 
-def in_order(visits: Seq[_Any], dates: Seq[date | None]) -> tuple[tuple[_Any, ...], tuple[Flag, ...]]:
+def in_order(visits: Sequence[_Any], dates: Sequence[date | None]) -> tuple[tuple[_Any, ...], tuple[Flag, ...]]:
     """Visits oldest first, and what the reader should know of their dates.
 
     Parameters
@@ -133,7 +134,7 @@ def in_order(visits: Seq[_Any], dates: Seq[date | None]) -> tuple[tuple[_Any, ..
     return tuple(visits[n] for n in order), tuple(flags)
 
 
-def common_sequence(current: Visit, prior: Visit) -> Sequence:
+def common_sequence(current: Visit, prior: Visit) -> MRSequence:
     """The best sequence that both visits have.
 
     Raises
@@ -149,7 +150,7 @@ def common_sequence(current: Visit, prior: Visit) -> Sequence:
     )
 
 
-def visit_flags(visits: Seq[Visit]) -> tuple[Flag, ...]:
+def visit_flags(visits: Sequence[Visit]) -> tuple[Flag, ...]:
     """What limits the comparison: no contrast, other sequences, empty masks."""
     flags = []
     for n, visit in enumerate(visits, start=1):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from braintumor.domain import Sequence
+from braintumor.domain import MRSequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def _sampling_grid(images: Tensor, centres: Tensor, g: torch.Generator, size: tu
 def _intensities(x: Tensor, brain: Tensor, g: torch.Generator, scale: float = 1.0) -> Tensor:
     """Contrast, brightness, gamma, bias field, blur and noise, each sequence on its own; background stays 0."""
     n, channels, height, width = x.shape
-    c = len(Sequence)
+    c = len(MRSequence)
 
     def per_sequence(low: float, high: float) -> Tensor:
         return _every_slice(scale * _uniform(n * c, low, high, g).view(n, c, 1, 1), channels)
@@ -133,7 +133,7 @@ def _intensities(x: Tensor, brain: Tensor, g: torch.Generator, scale: float = 1.
 def _biased(x: Tensor, g: torch.Generator, largest: float) -> Tensor:
     """A smooth field that multiplies what the scanner measured; in z-scores that adds as well, because 0 is not black there."""
     n, channels, height, width = x.shape
-    c = len(Sequence)
+    c = len(MRSequence)
     coarse = torch.randn(n, c, 3, 3, generator=g) * _uniform(n * c, 0.0, largest, g).view(n, c, 1, 1)
     field = functional.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=True)
     return x + _every_slice(field, channels) * (x + MEAN_OVER_DEVIATION)
@@ -146,7 +146,7 @@ def _every_slice(per_sequence: Tensor, channels: int) -> Tensor:
 
 def _misaligned(x: Tensor, g: torch.Generator, chance: float) -> Tensor:
     """Shift single sequences by up to 2 pixels; what a roll carries around the edge is background."""
-    n, c = x.shape[0], len(Sequence)
+    n, c = x.shape[0], len(MRSequence)
     moved = torch.rand(n, c, generator=g) < chance
     shifts = torch.randint(-2, 3, (n, c, 2), generator=g)
     x = x.clone()
@@ -158,7 +158,7 @@ def _misaligned(x: Tensor, g: torch.Generator, chance: float) -> Tensor:
 
 def _drop(x: Tensor, g: torch.Generator, chance: float) -> Tensor:
     """Blank whole sequences, never all of them."""
-    n, c = x.shape[0], len(Sequence)
+    n, c = x.shape[0], len(MRSequence)
     keep = torch.rand(n, c, generator=g) >= chance
     keep[torch.arange(n), torch.randint(c, (n,), generator=g)] = True
     return x * _every_slice(keep.float()[:, :, None, None], x.shape[1])

@@ -37,7 +37,7 @@ class Slices:
     Attributes
     ----------
     images
-        float16 (n, 4, *FRAME), sequences in `Sequence` order; one that is missing is all 0.
+        float16 (n, 4, *FRAME), sequences in `MRSequence` order; one that is missing is all 0.
     labels
         uint8 (n, *FRAME), network channels.
     contiguous
@@ -99,17 +99,17 @@ def load_case(folder: Path) -> tuple[Case, Segmentation]:
     Raises
     ------
     BrainTumorError
-        As `braintumor.study.read` and `braintumor.datasets.truth.find_truth`.
+        As `braintumor.study.read_study` and `braintumor.datasets.truth.find_truth`.
     """
-    study = study_stage.read(folder)
-    case = case_stage.prepare(study)
+    study = study_stage.read_study(folder)
+    case = case_stage.prepare_case(study)
     return case, on_grid(read_truth(find_truth(folder), study.reference.image.grid), case.grid)
 
 
 def prepare_labelled(found: LabelledCase) -> tuple[Case, Segmentation]:
     """A case of a data set, as `load_case`; errors as `braintumor.datasets.read`."""
     study, truth = read(found)
-    case = case_stage.prepare(study)
+    case = case_stage.prepare_case(study)
     return case, on_grid(truth, case.grid)
 
 

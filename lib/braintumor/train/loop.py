@@ -16,6 +16,7 @@ import torch
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
+from braintumor.domain import TrainingProgress, silent
 from braintumor.segment.network import AttentionUNet, NetworkConfig, Outputs
 from braintumor.train.augment import AugmentConfig, augment
 from braintumor.train.data import FRAME, BalancedSampler, Slices
@@ -178,7 +179,7 @@ def train(
     folder: Path,
     config: TrainConfig | None = None,
     network: NetworkConfig | None = None,
-    progress: Callable[[dict[str, Any]], None] = lambda facts: None,
+    progress: TrainingProgress = silent,
     report_every: int = 20,
     save_every: int = 100,
     start: Mapping[str, torch.Tensor] | None = None,

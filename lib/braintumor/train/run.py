@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,15 @@ from typing import Any
 from braintumor import preprocess as case_stage
 from braintumor.datasets import LabelledCase, find_cases, read
 from braintumor.datasets.lgg import read_slices
-from braintumor.datasets.truth import dice, read_truth
-from braintumor.domain import InputNotFoundError, Region, write_nifti
+from braintumor.datasets.truth import read_truth
+from braintumor.domain import EmptyPolicy, InputNotFoundError, Region, TrainingProgress, region_dice, write_nifti
 from braintumor.preprocess import on_grid
-from braintumor.segment import load_engine, segment
+from braintumor.segment import load_engine, segment_case
 from braintumor.segment import weights as weights_store
 from braintumor.segment.network import NetworkConfig
 from braintumor.train.data import Slices, from_case, from_partial, from_slice_files, prepare_labelled
 from braintumor.train.loop import TrainConfig, train
 from braintumor.train.splits import Splits, make_folds, read_folds
-
-Progress = Callable[[dict[str, Any]], None]
 
 FOLDS = 5
 """Folds of a data set that comes without a file of them."""
@@ -78,7 +76,7 @@ def _json(path: Path) -> dict[str, Any]:
     return content
 
 
-def run_all(config_path: Path, data: Path, folder: Path, publish: Path | None, progress: Progress) -> Path:
+def run_all(config_path: Path, data: Path, folder: Path, publish: Path | None, progress: TrainingProgress) -> Path:
     """Train on every patient of the configuration and save the model folder, which is returned.
 
     Nobody is left to measure these weights on: cross-validation (`run_folds`) measures the recipe.
@@ -93,7 +91,7 @@ def run_all(config_path: Path, data: Path, folder: Path, publish: Path | None, p
     return target
 
 
-def run_folds(config_path: Path, data: Path, folder: Path, folds: Sequence[int], progress: Progress) -> Iterator[str]:
+def run_folds(config_path: Path, data: Path, folder: Path, folds: Sequence[int], progress: TrainingProgress) -> Iterator[str]:
     """Train one network per fold and yield the lines of a table: Dice of each patient by the network that never saw it.
 
     ``fold-N/`` gets the run and its model; ``predictions/`` the masks of all folds, on the grids of the expert masks, for
@@ -193,11 +191,11 @@ def _predict(cases: Sequence[LabelledCase], model: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for case in cases:
         study, _ = read(case)
-        found = on_grid(segment(case_stage.prepare(study), engine), study.reference.image.grid)
+        found = on_grid(segment_case(case_stage.prepare_case(study), engine), study.reference.image.grid)
         write_nifti(folder / f"{case.name}.nii.gz", found.mask, found.grid)
 
 
 def _agreement(case: LabelledCase, prediction: Path) -> list[float | None]:
     _, truth = read(case)
     predicted = read_truth(prediction, truth.grid)
-    return [dice(predicted, truth, region) for region in Region]
+    return list(region_dice(predicted.mask, truth.mask, EmptyPolicy.EXCLUDE).values())

@@ -25,6 +25,7 @@ from braintumor.domain import (
     LesionChange,
     LesionState,
     Measurements,
+    MRSequence,
     Patient,
     Provenance,
     Region,
@@ -32,7 +33,6 @@ from braintumor.domain import (
     RegionMeasurement,
     Report,
     Request,
-    Sequence,
     SequenceUse,
     Severity,
     Status,
@@ -40,7 +40,7 @@ from braintumor.domain import (
     Technique,
     Topic,
 )
-from braintumor.report import write
+from braintumor.report import write_text
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5)
 PATIENT = Patient("PID-4711", "Rao^Meera", "19610217", "F")
@@ -61,22 +61,22 @@ def _region(name, ml, simpson, longest=0.0, perpendicular=0.0, side="left", lobe
     return RegionMeasurement(name, ml, simpson, longest, _diameters(longest, perpendicular), (1.0, 2.0, 3.0), side, lobe, (ml,))
 
 
-def _technique(present=tuple(Sequence), rigid=(), confidence=(0.91, 0.88, 0.84)):
+def _technique(present=tuple(MRSequence), rigid=(), confidence=(0.91, 0.88, 0.84)):
     uses = {
         s: SequenceUse(
             f"1.2.{n}",
             "by its header",
             (1.0, 1.0, 1.0),
-            "reference" if s is Sequence.T1CE else "rigid" if s in rigid else "same-grid",
+            "reference" if s is MRSequence.T1CE else "rigid" if s in rigid else "same-grid",
             0.9,
             2.4 if s in rigid else 0.0,
             1.3 if s in rigid else 0.0,
         )
-        for n, s in enumerate(Sequence)
+        for n, s in enumerate(MRSequence)
         if s in present
     }
     return Technique(
-        uses, Sequence.T1CE, (240, 240, 155), (1.0, 1.0, 1.0), (), AUTHOR, dict(zip(Region, confidence, strict=False))
+        uses, MRSequence.T1CE, (240, 240, 155), (1.0, 1.0, 1.0), (), AUTHOR, dict(zip(Region, confidence, strict=False))
     )
 
 
@@ -133,7 +133,7 @@ def follow_up() -> Findings:
     )
     response = Assessment(date(2026, 1, 2), Category.PD, Category.SD, Confirmation.PENDING, "PD: a new measurable lesion.")
     compared = Comparison("1.2.9", date(2025, 9, 22), 102, changes, known, response, "", (), 0.92, 0.4)
-    technique = _technique(tuple(s for s in Sequence if s is not Sequence.T2), (Sequence.FLAIR,))
+    technique = _technique(tuple(s for s in MRSequence if s is not MRSequence.T2), (MRSequence.FLAIR,))
     measured = Measurements(regions, lesions, 1380.0, 1.0)
     return Findings("1.2.826.0.1.3680043.8.498.2", date(2026, 1, 2), Request(), technique, measured, compared)
 
@@ -164,7 +164,7 @@ def report_of(findings: Findings, languages=("en", "hi")) -> Report:
         study,
         findings,
         Provenance(WHEN, "1.0", AUTHOR.name, AUTHOR.version, AUTHOR.checksum, AUTHOR.engine, "cd" * 32, "ef" * 32),
-        {code: write(findings, code) for code in languages},
+        {code: write_text(findings, code) for code in languages},
         (),
         (Entry(WHEN, Action.MADE, "braintumor 1.0"),),
     )

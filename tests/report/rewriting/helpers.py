@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from braintumor.report import state
-from braintumor.report.language import speak
+from braintumor.report.language import render_statement
 from tests.report.rewriting.cases import CASES
 
 
@@ -22,7 +22,7 @@ def numbers(text):
 
 def check(text, statement, code):
     """Same numbers as the deterministic sentence, and nothing about what is not in any statement."""
-    found, wanted = numbers(text), numbers(speak(statement, code))
+    found, wanted = numbers(text), numbers(render_statement(statement, code))
     problems = [Problem("number", f"{found} instead of {wanted}")] if found != wanted else []
     if re.search(r"glioblastoma|ignore|http", text, re.IGNORECASE):
         problems.append(Problem("added", "words that no fact supports"))
@@ -65,7 +65,7 @@ def dictionary():
     pairs = {}
     for make in CASES.values():
         for statement in state(make()):
-            english, hindi = plain(speak(statement, "en")), plain(speak(statement, "hi"))
+            english, hindi = plain(render_statement(statement, "en")), plain(render_statement(statement, "hi"))
             pairs[english] = pairs[reworded(english)] = hindi
     return pairs
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from braintumor.report.language import speak
+from braintumor.report.language import render_statement
 from braintumor.report.rewriting.prompts import _REPHRASED, EXAMPLES, NEGATED, VARIANTS, Question, Task, messages
 from braintumor.report.statements import state
 from braintumor.report.verify import check
@@ -14,7 +14,7 @@ from tests.report.rewriting import cases
 def question(task, code="hi"):
     statements = tuple(s for s in state(cases.follow_up()) if s.section.value == "findings")[:8]
     source = code if task is Task.BACK or task is Task.REPHRASE else "en"
-    return Question(task, code, statements, tuple(speak(s, source) for s in statements))
+    return Question(task, code, statements, tuple(render_statement(s, source) for s in statements))
 
 
 def test_names_are_versioned():

@@ -10,7 +10,7 @@ from datetime import datetime
 import pytest
 
 from braintumor.domain import Action, FinalReportError, LanguageModelError, Line, Origin, Section, UnknownLanguageError
-from braintumor.report import dump
+from braintumor.report import dump_report
 from braintumor.report.editing import approved, edited
 from braintumor.report.rewriting import NEVER, VARIANTS, EndpointModel, endpoint, rewrite
 from braintumor.report.rewriting.candidates import candidates
@@ -144,7 +144,7 @@ def test_an_injection_in_the_answer_stays_out(report, injected, checks):
     after, _ = run(report, says, languages=["en"], sections={Section.FINDINGS}, attempts=1, **checks)
     assert not lines(after)
     assert after.texts == report.texts
-    dump(after)
+    dump_report(after)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from braintumor.domain import Findings
-from braintumor.report.language import speak, write
+from braintumor.report.language import render_statement, write_text
 from braintumor.report.rewriting.candidates import SECTIONS, candidates
 from braintumor.report.rewriting.local import hide_broken_torchvision
 
@@ -40,8 +40,8 @@ def paraphrase(sentence: str) -> str:
 
 def pairs_of(findings: Findings) -> Iterator[Pair]:
     """Prompts of the variant ``prefix/1`` and their answers, for everything that a rewriting of these findings asks."""
-    for candidate in candidates(findings, write(findings, "en"), SECTIONS):
-        english, hindi = (speak(candidate.statement, code).replace("\u00a0", " ") for code in ("en", "hi"))
+    for candidate in candidates(findings, write_text(findings, "en"), SECTIONS):
+        english, hindi = (render_statement(candidate.statement, code).replace("\u00a0", " ") for code in ("en", "hi"))
         other = paraphrase(english)
         yield f"rephrase English: {english}", other
         yield f"translate English to Hindi: {other}", hindi

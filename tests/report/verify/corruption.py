@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from braintumor.report.language import Language, speak
+from braintumor.report.language import Language, render_statement
 from braintumor.report.statements import Quantity, Statement, Term, Verbatim
 
 Corrupted = Iterator[tuple[str, str]]
@@ -244,10 +244,10 @@ def _form(text: str, statement: Statement, code: str) -> Corrupted:
 
 
 def _language(text: str, statement: Statement, code: str) -> Corrupted:
-    other = speak(statement, "hi" if code == "en" else "en")
+    other = render_statement(statement, "hi" if code == "en" else "en")
     yield "wrong language", other
     yield "wrong language", f"{text} {other}"
     if any(isinstance(a, Quantity) for a in statement.arguments.values()):
         more = {n: replace(a, value=a.value + 11.3) if isinstance(a, Quantity) else a for n, a in statement.arguments.items()}
-        if (different := speak(replace(statement, arguments=more), code)) != speak(statement, code):
+        if (different := render_statement(replace(statement, arguments=more), code)) != render_statement(statement, code):
             yield "another statement", different

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from braintumor.report.language import Language, speak
+from braintumor.report.language import Language, render_statement
 from braintumor.report.statements import Quantity, Statement, Term, Verbatim
 from tests.report.verify.statements import STATEMENTS
 
@@ -78,7 +78,7 @@ def by_hand(code: str) -> Iterator[Sentence]:
 def ours(code: str) -> Iterator[Sentence]:
     """Our own sentence of every statement."""
     for statement in STATEMENTS.values():
-        yield Sentence(code, statement, speak(statement, code), statement.message, held_out=False, by_hand=False)
+        yield Sentence(code, statement, render_statement(statement, code), statement.message, held_out=False, by_hand=False)
 
 
 def filled(pattern: str, statement: Statement, code: str) -> str:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from braintumor.domain import Section
-from braintumor.report.language import Language, speak
+from braintumor.report.language import Language, render_statement
 from braintumor.report.statements import Quantity, Statement, Term, Verbatim
 from braintumor.report.verify import Kind, agrees_back, check
 from tests.report.verify.corruption import corrupt, said_numbers
@@ -22,12 +22,12 @@ def kinds(text, name, code="en"):
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_our_own_sentence_is_accepted(name, code):
-    assert check(speak(STATEMENTS[name], code), STATEMENTS[name], code) == ()
+    assert check(render_statement(STATEMENTS[name], code), STATEMENTS[name], code) == ()
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_every_sentence_of_every_synthetic_report_is_accepted(code):
-    refused = {speak(s, code): found for s in of_reports() if (found := check(speak(s, code), s, code))}
+    refused = {render_statement(s, code): found for s in of_reports() if (found := check(render_statement(s, code), s, code))}
     assert refused == {}
 
 
@@ -117,7 +117,9 @@ def test_sentences_corrupted_by_hand_are_refused(code):
 
 @pytest.mark.parametrize("code", CODES)
 def test_sentences_corrupted_by_rule_are_refused(code):
-    accepted = [text for s in STATEMENTS.values() for _, text in corrupt(speak(s, code), s, code) if not check(text, s, code)]
+    accepted = [
+        text for s in STATEMENTS.values() for _, text in corrupt(render_statement(s, code), s, code) if not check(text, s, code)
+    ]
     assert accepted == []
 
 
@@ -126,10 +128,10 @@ def test_quoted_words_may_hold_anything_and_may_not_change():
     statement = Statement(Section.CLINICAL, "request-reason", {"reason": quoted}, "request.reason")
     said = "“Not left; 3 mm. probably **malignant** http://x.org १२”"
     assert check(f"Reason for the study, as given by the referrer: {said}.", statement, "en") == ()
-    assert check(speak(statement, "en"), statement, "en") == ()
-    changed = speak(statement, "en").replace("Not left", "Left").replace("\n", " ")
+    assert check(render_statement(statement, "en"), statement, "en") == ()
+    changed = render_statement(statement, "en").replace("Not left", "Left").replace("\n", " ")
     assert Kind.VERBATIM in {p.kind for p in check(changed, statement, "en")}
-    unquoted = speak(statement, "en").replace("“", "").replace("”", "")
+    unquoted = render_statement(statement, "en").replace("“", "").replace("”", "")
     assert Kind.VERBATIM in {p.kind for p in check(unquoted, statement, "en")}
 
 
@@ -145,7 +147,7 @@ def test_problems_never_repeat_quoted_words():
 )
 def test_spellings_that_look_alike_are_one_in_hindi(one, other):
     for name in ("volume-of", "place-of-lobe", "impression-no-tumour"):
-        text = speak(STATEMENTS[name], "hi")
+        text = render_statement(STATEMENTS[name], "hi")
         assert check(text.replace(one, other), STATEMENTS[name], "hi") == ()
 
 
@@ -162,14 +164,16 @@ def test_both_halves_of_the_paraphrases_are_of_use():
     assert in_held_out_half("a") == in_held_out_half("a")
 
 
-_NUMBERED = [(name, code) for name, s in STATEMENTS.items() for code in CODES if said_numbers(speak(s, code), s, code)]
+_NUMBERED = [
+    (name, code) for name, s in STATEMENTS.items() for code in CODES if said_numbers(render_statement(s, code), s, code)
+]
 
 
 @given(st.sampled_from(_NUMBERED), st.data())
 @settings(deadline=None, derandomize=True)
 def test_changing_any_one_digit_is_caught(which, data):
     name, code = which
-    statement, text = STATEMENTS[name], speak(STATEMENTS[name], code)
+    statement, text = STATEMENTS[name], render_statement(STATEMENTS[name], code)
     match = data.draw(st.sampled_from(said_numbers(text, statement, code)))
     places = [i for i in range(match.start(), match.end()) if text[i].isdigit()]
     place = data.draw(st.sampled_from(places))
@@ -186,10 +190,10 @@ def test_before_and_now_cannot_change_places(before, now, code):
     arguments = {name: Quantity(v, "mL") for name, v in (("before", before), ("now", now), ("ml", abs(now - before)))}
     arguments["region"] = Term("region", "WT")
     statement = Statement(Section.FINDINGS, "change-grown-absolute", arguments)
-    assert check(speak(statement, code), statement, code) == ()
+    assert check(render_statement(statement, code), statement, code) == ()
     crossed = {**arguments, "before": arguments["now"], "now": arguments["before"]}
     swapped = Statement(Section.FINDINGS, "change-grown-absolute", crossed)
-    assert bool(check(speak(swapped, code), statement, code)) == (before != now)
+    assert bool(check(render_statement(swapped, code), statement, code)) == (before != now)
 
 
 @given(st.floats(0, 5000), st.floats(0, 5000), st.sampled_from(CODES))
@@ -197,7 +201,7 @@ def test_before_and_now_cannot_change_places(before, now, code):
 def test_any_number_is_accepted_as_our_own_sentence_rounds_it(volume, simpson, code):
     arguments = {"region": Term("region", "ET"), "volume": Quantity(volume, "mL"), "simpson": Quantity(simpson, "mL")}
     statement = Statement(Section.FINDINGS, "volume-of", arguments)
-    assert check(speak(statement, code), statement, code) == ()
+    assert check(render_statement(statement, code), statement, code) == ()
 
 
 _SIDED = [n for n, s in STATEMENTS.items() if s.arguments.get("side") in (Term("side", "left"), Term("side", "right"))]
@@ -209,7 +213,7 @@ def test_another_side_is_always_caught(name, code, other):
     statement = STATEMENTS[name]
     side = statement.arguments["side"]
     changed = Statement(statement.section, statement.message, {**statement.arguments, "side": Term("side", other)})
-    found = {p.kind for p in check(speak(changed, code), statement, code)}
+    found = {p.kind for p in check(render_statement(changed, code), statement, code)}
     assert (Kind.SIDE in found) == (side.key != other)
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from braintumor.domain import UnknownLanguageError
-from braintumor.report.language import Language, languages, speak
+from braintumor.report.language import Language, languages, render_statement
 from braintumor.report.verify.figures import slots
 from braintumor.report.verify.lexicon import expand, lexicon
 from braintumor.report.verify.reading import Sort, read
@@ -63,7 +63,7 @@ def test_the_lexicon_has_the_whole_glossary(code):
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_every_number_of_our_own_sentence_is_an_argument(name, code):
     statement, words = STATEMENTS[name], lexicon(code)
-    sentence = speak(statement, code)
+    sentence = render_statement(statement, code)
     ours = read(sentence, statement, words, frozenset(words.words(sentence)))
     assert all(slot.role for slot in slots(statement, ours))
     assert not [item for item in ours.items if item.sort is Sort.UNKNOWN]

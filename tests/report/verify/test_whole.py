@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from braintumor.domain import Line, Section
-from braintumor.report.language import speak, write
+from braintumor.report.language import render_statement, write_text
 from braintumor.report.statements import state
 from braintumor.report.verify import Kind, check_report, check_section
 from tests.report.verify.statements import findings_of_reports
@@ -21,12 +21,12 @@ def code(request):
 
 def section_of(findings, section, code):
     statements = tuple(s for s in state(findings) if s.section is section)
-    return tuple(Line(speak(s, code), s.source, s.message) for s in statements), statements
+    return tuple(Line(render_statement(s, code), s.source, s.message) for s in statements), statements
 
 
 @pytest.mark.parametrize("name", FINDINGS)
 def test_our_own_report_is_accepted(name, code):
-    assert check_report(write(FINDINGS[name], code), FINDINGS[name], code) == ()
+    assert check_report(write_text(FINDINGS[name], code), FINDINGS[name], code) == ()
 
 
 def test_a_missing_line_is_named(code):
@@ -60,15 +60,15 @@ def test_lines_whose_words_changed_places_are_refused(code):
 
 
 def test_a_report_without_a_section_is_refused(code):
-    text = write(FINDINGS["grown"], code)
+    text = write_text(FINDINGS["grown"], code)
     shorter = replace(text, sections={s: lines for s, lines in text.sections.items() if s is not Section.LIMITATIONS})
     problems = check_report(shorter, FINDINGS["grown"], code)
     assert {p.where for p in problems} == {"", "limitations"}
 
 
 def test_a_report_of_other_findings_is_refused(code):
-    assert check_report(write(FINDINGS["grown"], code), FINDINGS["shrunk"], code)
+    assert check_report(write_text(FINDINGS["grown"], code), FINDINGS["shrunk"], code)
 
 
 def test_a_report_that_calls_itself_another_language_is_refused():
-    assert Kind.SCRIPT in {p.kind for p in check_report(write(FINDINGS["grown"], "hi"), FINDINGS["grown"], "en")}
+    assert Kind.SCRIPT in {p.kind for p in check_report(write_text(FINDINGS["grown"], "hi"), FINDINGS["grown"], "en")}

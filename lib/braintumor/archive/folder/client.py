@@ -27,7 +27,7 @@ from braintumor.archive.folder.frames import Frames, read_bulk, read_frames
 from braintumor.archive.folder.index import FolderIndex, Tree
 from braintumor.archive.folder.model import Element, JsonModel
 from braintumor.archive.folder.rendered import Look, render
-from braintumor.archive.folder.writing import Arrival, keep, tidy
+from braintumor.archive.folder.writing import InstanceBytes, keep, tidy
 from braintumor.archive.instances import decoded, encoded
 from braintumor.domain import ArchiveError, CorruptFileError, InputNotFoundError, UnknownStudyError
 
@@ -278,13 +278,13 @@ class FolderClient:
                 self._metadata.popitem(last=False)
         return text
 
-    def _arrival(self, data: bytes) -> Arrival:
+    def _arrival(self, data: bytes) -> InstanceBytes:
         dataset = decoded(data)
         parts = (dataset.StudyInstanceUID, dataset.SeriesInstanceUID, f"{dataset.SOPInstanceUID}.dcm")
         facts = read_facts(data, self.root.joinpath(*map(str, parts)), (0, 0), JsonModel())
         if facts is None:
             raise CorruptFileError("a file without the DICOM prefix cannot be kept", remedy="send it as a DICOM file (PS3.10)")
-        return Arrival(facts, data)
+        return InstanceBytes(facts, data)
 
 
 def _below(level: Mapping[str, _Level], uid: str | None) -> Iterable[_Level]:
@@ -302,7 +302,7 @@ def _members(facts: FileFacts, model: JsonModel) -> list[str]:
         raise UnknownStudyError("an instance was removed from the folder meanwhile", remedy=LIST_AGAIN) from error
 
 
-def _is_held(arrival: Arrival, held: FileFacts | None) -> bool:
+def _is_held(arrival: InstanceBytes, held: FileFacts | None) -> bool:
     if held is None:
         return False
     try:

@@ -19,14 +19,14 @@ _LEFT_BEHIND_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Arrival:
+class InstanceBytes:
     """The bytes of one instance and what they are; `facts.path` is the place they are to have."""
 
     facts: FileFacts
     data: bytes
 
 
-def keep(root: Path, arrivals: Sequence[Arrival]) -> list[FileFacts]:
+def keep(root: Path, arrivals: Sequence[InstanceBytes]) -> list[FileFacts]:
     """Write all aside, make sure they are on the disk, then move each to its place.
 
     Returns

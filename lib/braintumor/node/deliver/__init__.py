@@ -6,20 +6,20 @@ from braintumor.node.deliver.faults import Fault, OutletError
 from braintumor.node.deliver.ledger import DeliveryLedger
 from braintumor.node.deliver.memory import DestinationStatus
 from braintumor.node.deliver.opening import open_destination
-from braintumor.node.deliver.outlet import Confirmation, Outlet
-from braintumor.node.deliver.parcel import Item, Parcel, files_of
+from braintumor.node.deliver.outlet import DeliveryConfirmation, Destination
+from braintumor.node.deliver.parcel import Delivery, DeliveryItem, files_of
 
 __all__ = [
     "CommitmentInbox",
-    "Confirmation",
     "Deliverer",
+    "Delivery",
+    "DeliveryConfirmation",
+    "DeliveryItem",
     "DeliveryLedger",
+    "Destination",
     "DestinationStatus",
     "Fault",
-    "Item",
-    "Outlet",
     "OutletError",
-    "Parcel",
     "files_of",
     "open_destination",
 ]

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from braintumor.node import settings
-from braintumor.node.deliver.lane import Lane, Tools
+from braintumor.node.deliver.lane import DestinationWorker, Tools
 from braintumor.node.deliver.ledger import DeliveryLedger
 from braintumor.node.deliver.memory import DestinationStatus
-from braintumor.node.deliver.outlet import Outlet
+from braintumor.node.deliver.outlet import Destination
 from braintumor.node.spool import Spool
 
 
@@ -39,7 +39,7 @@ class Deliverer:
     def __init__(
         self,
         ledger: DeliveryLedger,
-        destinations: Sequence[tuple[settings.Destination, Outlet]],
+        destinations: Sequence[tuple[settings.DestinationSettings, Destination]],
         options: settings.Deliver,
         spool: Spool,
         *,
@@ -50,7 +50,7 @@ class Deliverer:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         tools = Tools(ledger, options, spool.state, poll_s, count, observe, clock, now)
-        self._lanes = [Lane(chosen, outlet, tools) for chosen, outlet in destinations]
+        self._lanes = [DestinationWorker(chosen, outlet, tools) for chosen, outlet in destinations]
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Deliverer:

@@ -18,9 +18,9 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as F
 from braintumor.archive.instances import decoded
 from braintumor.node.deliver.commitment import CommitmentInbox
 from braintumor.node.deliver.faults import Fault, OutletError
-from braintumor.node.deliver.outlet import Confirmation
-from braintumor.node.deliver.parcel import Parcel, Reference
-from braintumor.node.settings import Destination
+from braintumor.node.deliver.outlet import DeliveryConfirmation
+from braintumor.node.deliver.parcel import Delivery, InstanceReference
+from braintumor.node.settings import DestinationSettings
 from braintumor.node.tls import client_context
 
 _LOOK = "Look at the destination, its address and the AE titles it knows"
@@ -50,7 +50,7 @@ class Patience:
 
 
 class DicomOutlet:
-    """One AE, see `Outlet`.
+    """One AE, see `Destination`.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class DicomOutlet:
 
     def __init__(
         self,
-        settings: Destination,
+        settings: DestinationSettings,
         calling: str,
         inbox: CommitmentInbox,
         patience: Patience = Patience(),
@@ -73,7 +73,7 @@ class DicomOutlet:
         self._open: Association | None = None
         self._asked: dict[tuple[str, int], tuple[str, float]] = {}
 
-    def send(self, parcel: Parcel) -> None:
+    def send(self, parcel: Delivery) -> None:
         """C-STORE of every instance on one association; nothing is sent where a SOP class is not accepted.
 
         Warnings (PS3.4 table B.2-1) and "duplicate SOP instance" count as stored: UIDs of results follow from their content.
@@ -94,10 +94,10 @@ class DicomOutlet:
                     raise OutletError(Fault.REFUSED, "A result cannot be encoded for its destination", remedy=_LOOK) from error
                 _check_stored(answer)
 
-    def confirm(self, parcel: Parcel) -> Confirmation:
-        """As `Destination.verify` says, see `Outlet`."""
+    def confirm(self, parcel: Delivery) -> DeliveryConfirmation:
+        """As `DestinationSettings.verify` says, see `Destination`."""
         if self._settings.verify == "none":
-            return Confirmation.KEPT
+            return DeliveryConfirmation.KEPT
         references = [item.reference() for item in parcel.items]
         if self._settings.verify == "query":
             return self._found(references)
@@ -110,13 +110,13 @@ class DicomOutlet:
             association.abort(block=False)
             association.dul.kill_dul()
 
-    def _found(self, references: Sequence[Reference]) -> Confirmation:
+    def _found(self, references: Sequence[InstanceReference]) -> DeliveryConfirmation:
         """C-FIND at the IMAGE level (PS3.4 C.4.1), instance by instance."""
         with self._associated([build_context(Find, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])]) as association:
             held = all(_is_found(association, reference) for reference in references)
-        return Confirmation.KEPT if held else Confirmation.MISSING
+        return DeliveryConfirmation.KEPT if held else DeliveryConfirmation.MISSING
 
-    def _committed(self, key: tuple[str, int], references: Sequence[Reference]) -> Confirmation:
+    def _committed(self, key: tuple[str, int], references: Sequence[InstanceReference]) -> DeliveryConfirmation:
         transaction, asked = self._asked.get(key, ("", 0.0))
         answer = self._inbox.answer(transaction)
         outdated = self._clock() - asked > self._patience.ask_again_s
@@ -131,15 +131,15 @@ class DicomOutlet:
                 raise
             answer = self._inbox.answer(transaction)
         if answer is None or answer.waiting:
-            return Confirmation.WAITING
+            return DeliveryConfirmation.WAITING
         self._forget(key)
         if answer.failed:
             raise OutletError(
                 Fault.NOT_KEPT, f"The destination does not keep {len(answer.failed)} of the instances it took", remedy=_LOOK
             )
-        return Confirmation.KEPT
+        return DeliveryConfirmation.KEPT
 
-    def _ask_to_commit(self, transaction: str, references: Sequence[Reference]) -> None:
+    def _ask_to_commit(self, transaction: str, references: Sequence[InstanceReference]) -> None:
         """N-ACTION (PS3.4 J.3.2); the answer may come while the association is open."""
         request = Dataset()
         request.TransactionUID = transaction
@@ -196,7 +196,7 @@ class DicomOutlet:
             self._open = None
 
 
-def _contexts(references: Sequence[Reference]) -> list[PresentationContext]:
+def _contexts(references: Sequence[InstanceReference]) -> list[PresentationContext]:
     """One for each class and transfer syntax, and for uncompressed files also DICOM's default one (PS3.5 10.1)."""
     pairs: dict[tuple[UID, UID], None] = {}
     for reference in references:
@@ -206,7 +206,7 @@ def _contexts(references: Sequence[Reference]) -> list[PresentationContext]:
     return [build_context(class_uid, syntax) for class_uid, syntax in pairs]
 
 
-def _check_accepted(association: Association, references: Sequence[Reference]) -> None:
+def _check_accepted(association: Association, references: Sequence[InstanceReference]) -> None:
     accepted = {(context.abstract_syntax, context.transfer_syntax[0]) for context in association.accepted_contexts}
     for reference in references:
         if accepted.isdisjoint({(c.abstract_syntax, c.transfer_syntax[0]) for c in _contexts([reference])}):
@@ -224,7 +224,7 @@ def _check_stored(answer: Dataset) -> None:
     raise OutletError(fault, "The destination did not store a result", remedy=_LOOK, status=_hex(status))
 
 
-def _is_found(association: Association, reference: Reference) -> bool:
+def _is_found(association: Association, reference: InstanceReference) -> bool:
     query = Dataset()
     query.QueryRetrieveLevel = "IMAGE"
     query.StudyInstanceUID = reference.study_uid
@@ -252,7 +252,7 @@ def _status(answer: Dataset) -> int:
     return int(answer.Status)
 
 
-def _referenced(reference: Reference) -> Dataset:
+def _referenced(reference: InstanceReference) -> Dataset:
     item = Dataset()
     item.ReferencedSOPClassUID = reference.class_uid
     item.ReferencedSOPInstanceUID = reference.sop_uid

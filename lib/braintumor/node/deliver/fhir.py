@@ -7,12 +7,12 @@ from typing import Any
 
 from braintumor.domain import FhirError
 from braintumor.fhir import FhirClient
-from braintumor.fhir.compare import key_of
+from braintumor.fhir.parts import key_of
 from braintumor.node.deliver.faults import Fault, OutletError
-from braintumor.node.deliver.outlet import Confirmation
-from braintumor.node.deliver.parcel import Item, Parcel
-from braintumor.node.settings import Destination
-from braintumor.report.document import load
+from braintumor.node.deliver.outlet import DeliveryConfirmation
+from braintumor.node.deliver.parcel import Delivery, DeliveryItem
+from braintumor.node.settings import DestinationSettings
+from braintumor.report.document import load_report
 
 _KINDS = ("DiagnosticReport", "Observation", "BodyStructure")
 """What is a report's own; a Patient or Device may have been there before."""
@@ -25,7 +25,7 @@ _ONCE = 1
 
 
 class FhirOutlet:
-    """One FHIR R4 server, see `Outlet`.
+    """One FHIR R4 server, see `Destination`.
 
     Raises
     ------
@@ -33,13 +33,13 @@ class FhirOutlet:
         If the address or token cannot be one.
     """
 
-    def __init__(self, settings: Destination, token: str, timeout_s: float = 60.0) -> None:
+    def __init__(self, settings: DestinationSettings, token: str, timeout_s: float = 60.0) -> None:
         self._settings = settings
         ca = None if settings.tls is None else settings.tls.ca
         self._client = FhirClient(settings.url, token=token, timeout=timeout_s, verify=ca or True, attempts=_ONCE)
 
-    def send(self, parcel: Parcel) -> None:
-        """One transaction of conditional updates: sent again, it changes nothing, see `Outlet`."""
+    def send(self, parcel: Delivery) -> None:
+        """One transaction of conditional updates: sent again, it changes nothing, see `Destination`."""
         bundle = _bundle(parcel)
         try:
             self._client.send(bundle)
@@ -47,20 +47,20 @@ class FhirOutlet:
             fault = _FAULTS.get(error.status or 0, Fault.FAILED)
             raise self._failed("The FHIR server did not take the report", fault, error.status) from error
 
-    def confirm(self, parcel: Parcel) -> Confirmation:
-        """Read the report back, see `Outlet`."""
+    def confirm(self, parcel: Delivery) -> DeliveryConfirmation:
+        """Read the report back, see `Destination`."""
         if self._settings.verify == "none":
-            return Confirmation.KEPT
+            return DeliveryConfirmation.KEPT
         bundle = _bundle(parcel)
         document = next(item for item in parcel.items if not _is_bundle(item))
         try:
-            held = self._client.read_back(load(document.read()))
+            held = self._client.read_back(load_report(document.read()))
         except FhirError as error:
             failure = self._failed("The FHIR server does not have the report", Fault.NOT_KEPT)
             if failure.down:
                 raise failure from error
-            return Confirmation.MISSING
-        return Confirmation.KEPT if _keys(bundle) <= _keys(held) else Confirmation.MISSING
+            return DeliveryConfirmation.MISSING
+        return DeliveryConfirmation.KEPT if _keys(bundle) <= _keys(held) else DeliveryConfirmation.MISSING
 
     def abandon(self) -> None:
         """Nothing to do: no thread of its own outlives the deliverer's."""
@@ -75,11 +75,11 @@ class FhirOutlet:
         return OutletError(fault, problem, remedy="Look at the server's log and this node's rights there", status=said)
 
 
-def _bundle(parcel: Parcel) -> dict[str, Any]:
+def _bundle(parcel: Delivery) -> dict[str, Any]:
     return dict(json.loads(next(item for item in parcel.items if _is_bundle(item)).read()))
 
 
-def _is_bundle(item: Item) -> bool:
+def _is_bundle(item: DeliveryItem) -> bool:
     return item.path.name.endswith(".fhir.json")
 
 

@@ -12,20 +12,20 @@ from pathlib import Path
 
 from braintumor.domain import sync_folder, write_bytes
 from braintumor.node.deliver.faults import Fault, OutletError
-from braintumor.node.deliver.outlet import Confirmation
-from braintumor.node.deliver.parcel import Parcel
+from braintumor.node.deliver.outlet import DeliveryConfirmation
+from braintumor.node.deliver.parcel import Delivery
 
 _PARTIAL = ".partial-"
 _LOOK = "Look whether the folder is there (mounted), writable, and has free space"
 
 
 class FolderOutlet:
-    """One folder, see `Outlet`; it must exist, because one that does not is most likely not mounted."""
+    """One folder, see `Destination`; it must exist, because one that does not is most likely not mounted."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def send(self, parcel: Parcel) -> None:
+    def send(self, parcel: Delivery) -> None:
         """Write everything aside, then give it its name; when this returns, a power cut loses nothing."""
         with _explained():
             if not self._folder.is_dir():
@@ -43,18 +43,18 @@ class FolderOutlet:
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
 
-    def confirm(self, parcel: Parcel) -> Confirmation:
-        """Read everything again, see `Outlet`."""
+    def confirm(self, parcel: Delivery) -> DeliveryConfirmation:
+        """Read everything again, see `Destination`."""
         with _explained():
-            return Confirmation.KEPT if self._has(parcel) else Confirmation.MISSING
+            return DeliveryConfirmation.KEPT if self._has(parcel) else DeliveryConfirmation.MISSING
 
     def abandon(self) -> None:
         """Nothing to do: no thread of its own outlives the deliverer's."""
 
-    def _place(self, parcel: Parcel) -> Path:
+    def _place(self, parcel: Delivery) -> Path:
         return self._folder / parcel.pseudonym / str(parcel.generation)
 
-    def _has(self, parcel: Parcel) -> bool:
+    def _has(self, parcel: Delivery) -> bool:
         place = self._place(parcel)
         try:
             return all(_sha256(place / item.path.name) == item.sha256 for item in parcel.items)

@@ -13,10 +13,10 @@ from braintumor.domain import DatabaseError
 from braintumor.node import settings
 from braintumor.node.deliver.faults import Fault, OutletError
 from braintumor.node.deliver.ledger import DeliveryLedger
-from braintumor.node.deliver.memory import DestinationStatus, Memory, Tries
-from braintumor.node.deliver.outlet import Confirmation, Outlet
-from braintumor.node.deliver.parcel import Parcel, files_of
-from braintumor.node.states import Delivery, DeliveryState
+from braintumor.node.deliver.memory import DestinationStatus, RetryState, Tries
+from braintumor.node.deliver.outlet import DeliveryConfirmation, Destination
+from braintumor.node.deliver.parcel import Delivery, files_of
+from braintumor.node.states import DeliveryRecord, DeliveryState
 
 _BATCH = 20
 """So many deliveries are made before the ledger is asked again: what was replaced meanwhile is not sent."""
@@ -44,14 +44,14 @@ class Tools:
     now: Callable[[], datetime]
 
 
-class Lane:
+class DestinationWorker:
     """The way to one destination."""
 
-    def __init__(self, destination: settings.Destination, outlet: Outlet, tools: Tools) -> None:
+    def __init__(self, destination: settings.DestinationSettings, outlet: Destination, tools: Tools) -> None:
         self.name = destination.name
         self.status = DestinationStatus()
         self._destination, self._outlet, self._tools = destination, outlet, tools
-        self._memory = Memory(tools.options)
+        self._memory = RetryState(tools.options)
         self._asked, self._stopping = threading.Event(), threading.Event()
 
     def wake(self) -> None:
@@ -97,7 +97,7 @@ class Lane:
             self._try(delivery)
         return self._memory.wait_s(due, clock(), self._tools.poll_s)
 
-    def _try(self, delivery: Delivery) -> None:
+    def _try(self, delivery: DeliveryRecord) -> None:
         tries = self._memory.of(delivery)
         try:
             self._advance(delivery, tries)
@@ -109,17 +109,17 @@ class Lane:
             problem = f"A delivery ended with {type(error).__name__}"
             self._failed(delivery, tries, OutletError(Fault.UNEXPECTED, problem, remedy="Report this"))
 
-    def _advance(self, delivery: Delivery, tries: Tries) -> None:
+    def _advance(self, delivery: DeliveryRecord, tries: Tries) -> None:
         results = self._tools.state / delivery.results
         items = files_of(results, self._destination.send, self._destination.kind)
-        parcel = Parcel(delivery.pseudonym, delivery.generation, items)
+        parcel = Delivery(delivery.pseudonym, delivery.generation, items)
         pending = delivery.state is DeliveryState.PENDING
         if (pending and not tries.sent) or tries.again:
             self._send(parcel, tries)
         if pending:
             self._tools.ledger.delivered(delivery)
         answer = self._outlet.confirm(parcel)
-        if answer is Confirmation.KEPT:
+        if answer is DeliveryConfirmation.KEPT:
             settled = self._tools.ledger.acknowledged(delivery)
             self._memory.forget(delivery)
             self._well()
@@ -129,7 +129,7 @@ class Lane:
         else:
             self._unconfirmed(delivery, tries, answer)
 
-    def _send(self, parcel: Parcel, tries: Tries) -> None:
+    def _send(self, parcel: Delivery, tries: Tries) -> None:
         started = self._tools.clock()
         self._outlet.send(parcel)
         seconds = self._tools.clock() - started
@@ -139,9 +139,9 @@ class Lane:
         self._tools.observe(self.name, seconds)
         self._say("delivered", study=parcel.pseudonym, files=len(parcel.items), seconds=round(seconds, 3))
 
-    def _unconfirmed(self, delivery: Delivery, tries: Tries, answer: Confirmation) -> None:
+    def _unconfirmed(self, delivery: DeliveryRecord, tries: Tries, answer: DeliveryConfirmation) -> None:
         """It is asked again later; what it does not have after several questions is lost."""
-        tries.missing += answer is Confirmation.MISSING
+        tries.missing += answer is DeliveryConfirmation.MISSING
         if tries.missing >= _MISSING:
             raise OutletError(Fault.NOT_KEPT, "The destination does not have what it took", remedy="It is sent again")
         if self._too_old(delivery, tries):
@@ -149,9 +149,9 @@ class Lane:
                 Fault.NOT_CONFIRMED, "The destination never confirmed", remedy="Look whether it keeps the results"
             )
         self._postpone(tries)
-        tries.unconfirmed = answer is Confirmation.WAITING
+        tries.unconfirmed = answer is DeliveryConfirmation.WAITING
 
-    def _failed(self, delivery: Delivery, tries: Tries, error: OutletError) -> None:
+    def _failed(self, delivery: DeliveryRecord, tries: Tries, error: OutletError) -> None:
         fault = error.fault.value
         self.status = replace(self.status, last_failure=self._tools.now(), fault=fault, down=error.down)
         self._tools.count(self.name, "failed")
@@ -177,7 +177,7 @@ class Lane:
         tries.not_before = now + wait
         return wait
 
-    def _too_old(self, delivery: Delivery, tries: Tries) -> bool:
+    def _too_old(self, delivery: DeliveryRecord, tries: Tries) -> bool:
         limit = self._tools.options.give_up_days * _DAY_S
         if tries.first_failure is None or self._tools.clock() - tries.first_failure < min(limit, _GRACE_S):
             return False

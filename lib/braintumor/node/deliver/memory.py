@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from braintumor.node.settings import Deliver
-from braintumor.node.states import Delivery
+from braintumor.node.states import DeliveryRecord
 
 Key = tuple[int, str]
 _LARGEST_EXPONENT = 32  # 2.0**1024 is no float
@@ -62,7 +62,7 @@ class Tries:
 
 
 @dataclass(slots=True)
-class Memory:
+class RetryState:
     """One destination and its deliveries.
 
     Attributes
@@ -78,7 +78,7 @@ class Memory:
     failures: int = 0
     not_before: float = 0.0
 
-    def of(self, delivery: Delivery) -> Tries:
+    def of(self, delivery: DeliveryRecord) -> Tries:
         """What is remembered of a delivery."""
         return self.tries.setdefault(key_of(delivery), Tries())
 
@@ -86,17 +86,17 @@ class Memory:
         """How many deliveries wait for their next try."""
         return sum(tries.not_before > now for tries in self.tries.values())
 
-    def keep(self, due: Iterable[Delivery]) -> None:
+    def keep(self, due: Iterable[DeliveryRecord]) -> None:
         """Forget all deliveries but these."""
         known = {key_of(delivery) for delivery in due}
         self.tries = {key: tries for key, tries in self.tries.items() if key in known}
 
-    def ready(self, due: Sequence[Delivery], now: float) -> list[Delivery]:
+    def ready(self, due: Sequence[DeliveryRecord], now: float) -> list[DeliveryRecord]:
         """What may be tried now, those that failed least first: one that always fails holds up nothing."""
         found = [delivery for delivery in due if self._tries(delivery).not_before <= now]
         return sorted(found, key=lambda delivery: self._tries(delivery).failures)
 
-    def wait_s(self, due: Iterable[Delivery], now: float, longest: float) -> float:
+    def wait_s(self, due: Iterable[DeliveryRecord], now: float, longest: float) -> float:
         """Seconds until something may be tried, at most `longest`."""
         soonest = min((self._tries(delivery).not_before for delivery in due), default=now + longest)
         return max(0.0, min(longest, max(soonest, self.not_before) - now))
@@ -123,14 +123,14 @@ class Memory:
             if tries.unconfirmed:
                 tries.not_before = 0.0
 
-    def forget(self, delivery: Delivery) -> None:
+    def forget(self, delivery: DeliveryRecord) -> None:
         """It is done, one way or the other."""
         self.tries.pop(key_of(delivery), None)
 
-    def _tries(self, delivery: Delivery) -> Tries:
+    def _tries(self, delivery: DeliveryRecord) -> Tries:
         return self.tries.get(key_of(delivery), Tries())
 
 
-def key_of(delivery: Delivery) -> Key:
+def key_of(delivery: DeliveryRecord) -> Key:
     """A delivery and the results it is of: a repeated run begins anew."""
     return delivery.id, delivery.results

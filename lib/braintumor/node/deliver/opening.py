@@ -11,18 +11,18 @@ from braintumor.node.deliver.commitment import CommitmentInbox
 from braintumor.node.deliver.dicom import DicomOutlet
 from braintumor.node.deliver.fhir import FhirOutlet
 from braintumor.node.deliver.folder import FolderOutlet
-from braintumor.node.deliver.outlet import Outlet
+from braintumor.node.deliver.outlet import Destination
 from braintumor.node.deliver.web import WebOutlet
-from braintumor.node.settings import Destination
+from braintumor.node.settings import DestinationSettings
 
 
 def open_destination(
-    settings: Destination,
+    settings: DestinationSettings,
     *,
     calling: str = "BRAINTUMOR",
     inbox: CommitmentInbox | None = None,
     environment: Mapping[str, str] = os.environ,
-) -> Outlet:
+) -> Destination:
     """The outlet of a destination; it is not asked anything yet.
 
     Parameters
@@ -56,14 +56,14 @@ def open_destination(
         raise _wrong(settings, "a certificate or key of its tls cannot be read") from error
 
 
-def _web(settings: Destination, secrets: Credentials) -> WebOutlet:
+def _web(settings: DestinationSettings, secrets: Credentials) -> WebOutlet:
     try:
         return WebOutlet(settings, secrets)
     except ValueError as error:
         raise _wrong(settings, "its url is no address of a DICOMweb service") from error
 
 
-def _fhir(settings: Destination, secrets: Credentials) -> FhirOutlet:
+def _fhir(settings: DestinationSettings, secrets: Credentials) -> FhirOutlet:
     if secrets.user:
         raise _wrong(settings, "a FHIR server is given a token, not a user and password")
     try:
@@ -72,17 +72,17 @@ def _fhir(settings: Destination, secrets: Credentials) -> FhirOutlet:
         raise _wrong(settings, error.problem) from error
 
 
-def _folder(settings: Destination) -> FolderOutlet:
+def _folder(settings: DestinationSettings) -> FolderOutlet:
     if settings.folder is None:
         raise _wrong(settings, "it needs a folder")
     return FolderOutlet(settings.folder)
 
 
-def _credentials(settings: Destination, environment: Mapping[str, str]) -> Credentials:
+def _credentials(settings: DestinationSettings, environment: Mapping[str, str]) -> Credentials:
     prefix = f"BRAINTUMOR_{settings.name.upper().replace('-', '_')}_"
     user, password, token = (environment.get(prefix + name, "") for name in ("USER", "PASSWORD", "TOKEN"))
     return Credentials(user, password, token)
 
 
-def _wrong(settings: Destination, why: str) -> SettingsError:
+def _wrong(settings: DestinationSettings, why: str) -> SettingsError:
     return SettingsError(f"The destination '{settings.name}' cannot be used: {why}", remedy="See docs/node.md")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Protocol
 
-from braintumor.node.deliver.parcel import Parcel
+from braintumor.node.deliver.parcel import Delivery
 
 
-class Confirmation(StrEnum):
+class DeliveryConfirmation(StrEnum):
     """What a destination says of results that it took."""
 
     KEPT = "kept"
@@ -19,10 +19,10 @@ class Confirmation(StrEnum):
     """It was asked, and will answer later."""
 
 
-class Outlet(Protocol):
+class Destination(Protocol):
     """One destination. Used by one thread at a time, except `abandon`."""
 
-    def send(self, parcel: Parcel) -> None:
+    def send(self, parcel: Delivery) -> None:
         """Hand over everything in a parcel; sending it again leaves one copy there.
 
         Raises
@@ -31,7 +31,7 @@ class Outlet(Protocol):
         """
         ...
 
-    def confirm(self, parcel: Parcel) -> Confirmation:
+    def confirm(self, parcel: Delivery) -> DeliveryConfirmation:
         """Ask whether it keeps what it was sent.
 
         Raises

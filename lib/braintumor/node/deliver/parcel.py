@@ -32,7 +32,7 @@ _DRAFT = (r"report/v0001\.json", r"report/v0001\.fhir\.json")
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class InstanceReference:
     """One DICOM instance, as others refer to it."""
 
     study_uid: str
@@ -44,7 +44,7 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class DeliveryItem:
     """One file to be sent; `sha256` is that of `result.json`."""
 
     path: Path
@@ -66,7 +66,7 @@ class Item:
             raise _missing("A file of the results was altered")
         return content
 
-    def reference(self) -> Reference:
+    def reference(self) -> InstanceReference:
         """The DICOM instance in it.
 
         Raises
@@ -78,7 +78,7 @@ class Item:
             found = decoded(self.path, pixels=False)
         except (CorruptFileError, FileNotFoundError) as error:
             raise _missing("A file of the results is gone or altered") from error
-        return Reference(
+        return InstanceReference(
             study_uid=str(found.StudyInstanceUID),
             series_uid=str(found.SeriesInstanceUID),
             sop_uid=str(found.SOPInstanceUID),
@@ -88,21 +88,21 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class Delivery:
     """What goes to one destination at once: results of one generation of a study, which logs call `pseudonym`."""
 
     pseudonym: str
     generation: int
-    items: tuple[Item, ...]
+    items: tuple[DeliveryItem, ...]
 
 
-def files_of(results: Path, send: Sequence[str], kind: Kind = "dicom") -> tuple[Item, ...]:
+def files_of(results: Path, send: Sequence[str], kind: Kind = "dicom") -> tuple[DeliveryItem, ...]:
     """The files of a run's folder that a destination gets; every one has been read and is as the run wrote it.
 
     Parameters
     ----------
     send
-        As `braintumor.node.settings.Destination.send`.
+        As `braintumor.node.settings.DestinationSettings.send`.
     kind
         A folder gets ``report.pdf`` with the report; a FHIR server gets the report's bundle whatever `send` says, and with it
         the report it was made of, to ask for it again.
@@ -116,9 +116,9 @@ def files_of(results: Path, send: Sequence[str], kind: Kind = "dicom") -> tuple[
     if kind == "folder" and "report" in send:
         patterns.append(_PAPER)
     written = dict(_written(results))
-    found: list[Item] = []
+    found: list[DeliveryItem] = []
     for pattern in patterns:
-        named = [Item(results / path, sha256) for path, sha256 in written.items() if re.fullmatch(pattern, path)]
+        named = [DeliveryItem(results / path, sha256) for path, sha256 in written.items() if re.fullmatch(pattern, path)]
         if not named:
             raise _missing("The results lack a file that is to be sent")
         found += named

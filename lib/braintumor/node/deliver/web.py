@@ -8,17 +8,17 @@ from contextlib import contextmanager
 import requests
 from pydicom.dataset import Dataset
 
-from braintumor.archive import Limits
+from braintumor.archive import PacsTimeouts
 from braintumor.archive.instances import decoded
 from braintumor.archive.remote import Credentials
 from braintumor.node.deliver.faults import Fault, OutletError
-from braintumor.node.deliver.outlet import Confirmation
-from braintumor.node.deliver.parcel import Parcel
-from braintumor.node.settings import Destination
+from braintumor.node.deliver.outlet import DeliveryConfirmation
+from braintumor.node.deliver.parcel import Delivery
+from braintumor.node.settings import DestinationSettings
 from braintumor.study.dicomweb import NOT_DICOMWEB, open_client, patient_session
 
 _LOOK = "Look at the destination, its address, and this node's access to it"
-_LIMITS = Limits(read_s=60.0)
+_LIMITS = PacsTimeouts(read_s=60.0)
 _ONE_MESSAGE = 2**31  # the client's default is chunks of 1 MB, which not every archive takes
 _CONFLICT, _NOT_FOUND = 409, 404
 _DUPLICATE = 0x0111
@@ -33,7 +33,7 @@ _FAULTS = (
 
 
 class WebOutlet:
-    """One DICOMweb service, see `Outlet`.
+    """One DICOMweb service, see `Destination`.
 
     Raises
     ------
@@ -41,7 +41,7 @@ class WebOutlet:
         If the address cannot be one.
     """
 
-    def __init__(self, settings: Destination, credentials: Credentials, limits: Limits = _LIMITS) -> None:
+    def __init__(self, settings: DestinationSettings, credentials: Credentials, limits: PacsTimeouts = _LIMITS) -> None:
         self._settings = settings
         session = patient_session()
         session.auth = credentials.auth()
@@ -53,21 +53,21 @@ class WebOutlet:
         wait = (limits.connect_s, limits.read_s)
         self._client = open_client(settings.url, session, timeout=wait, chunk_size=_ONE_MESSAGE)
 
-    def send(self, parcel: Parcel) -> None:
-        """STOW-RS, one instance after the other; one that is there already is as good as stored, see `Outlet`."""
+    def send(self, parcel: Delivery) -> None:
+        """STOW-RS, one instance after the other; one that is there already is as good as stored, see `Destination`."""
         for item in parcel.items:
             dataset = decoded(item.read())
             with _explained():
                 self._store(dataset)
 
-    def confirm(self, parcel: Parcel) -> Confirmation:
-        """QIDO-RS for each instance, see `Outlet`."""
+    def confirm(self, parcel: Delivery) -> DeliveryConfirmation:
+        """QIDO-RS for each instance, see `Destination`."""
         if self._settings.verify == "none":
-            return Confirmation.KEPT
+            return DeliveryConfirmation.KEPT
         references = [item.reference() for item in parcel.items]
         with _explained():
             held = all(self._has(each.study_uid, each.series_uid, each.sop_uid) for each in references)
-        return Confirmation.KEPT if held else Confirmation.MISSING
+        return DeliveryConfirmation.KEPT if held else DeliveryConfirmation.MISSING
 
     def abandon(self) -> None:
         """Nothing to do: no thread of a request outlives the deliverer's."""

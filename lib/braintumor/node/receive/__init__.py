@@ -1,5 +1,5 @@
 """The doors through which instances come (DICOM, STOW-RS, a folder): each keeps an instance before it answers its sender."""
 
-from braintumor.node.receive.inlets import Inlets
+from braintumor.node.receive.inlets import Receivers
 
-__all__ = ["Inlets"]
+__all__ = ["Receivers"]

@@ -22,7 +22,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from braintumor.domain import BrainTumorError
-from braintumor.node.spool import ACCEPTED_CLASSES, Spool
+from braintumor.node.spool import Spool
+from braintumor.study.index import MR_IMAGES
 
 log = logging.getLogger("braintumor.node.receive.commitment")
 
@@ -139,7 +140,7 @@ class Commitment:
         for class_uid, sop_uid in request.references:
             item = Dataset()
             item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = class_uid, sop_uid
-            reason = _NO_SUCH_INSTANCE if class_uid in ACCEPTED_CLASSES else _CLASS_NOT_SUPPORTED
+            reason = _NO_SUCH_INSTANCE if class_uid in MR_IMAGES else _CLASS_NOT_SUPPORTED
             if sop_uid in places:
                 try:
                     arrival = self._spool.read(places[sop_uid].read_bytes(), request.calling)

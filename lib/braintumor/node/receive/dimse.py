@@ -40,8 +40,9 @@ from braintumor.node.deliver.commitment import CommitmentInbox
 from braintumor.node.receive.commitment import Commitment, Peer
 from braintumor.node.receive.intake import Count, Intake, log, status_of
 from braintumor.node.settings import Dicom
-from braintumor.node.spool import ACCEPTED_CLASSES, LARGEST_INSTANCE, Announced, Arrival, Refusal, Spool
+from braintumor.node.spool import LARGEST_INSTANCE, Announced, Arrival, Refusal, Spool
 from braintumor.node.tls import server_context
+from braintumor.study.index import MR_IMAGES
 
 _config.LOG_HANDLER_LEVEL = "none"  # else it formats each message for a log that nobody reads, with UIDs
 logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
@@ -169,7 +170,7 @@ class StorageService:
         entity.add_supported_context(Verification, plain)
         # both roles: senders ask us to commit, and destinations report what they have committed to
         entity.add_supported_context(StorageCommitmentPushModel, plain, scu_role=True, scp_role=True)
-        for image in ACCEPTED_CLASSES:
+        for image in MR_IMAGES:
             entity.add_supported_context(image, list(ACCEPTED_SYNTAXES))
         return entity
 

@@ -9,9 +9,9 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from braintumor.node.receive.intake import Count, Intake, Outcome, Taken
+from braintumor.node.receive.intake import Count, IngestResult, Intake
 from braintumor.node.settings import Watch
-from braintumor.node.spool import LARGEST_INSTANCE, Arrival, Refusal, Spool
+from braintumor.node.spool import LARGEST_INSTANCE, Arrival, IngestOutcome, Refusal, Spool
 
 log = logging.getLogger("braintumor.node.receive.folder")
 
@@ -74,7 +74,7 @@ class WatchedFolder:
             if self._stop.is_set():
                 break
             outcome = self._take(self._folder, path, found[path])
-            if outcome is Outcome.NO_SPACE:
+            if outcome is IngestOutcome.NO_SPACE:
                 return False
         return True
 
@@ -97,7 +97,7 @@ class WatchedFolder:
                 self._missing, fits = True, True
             wait = self._every if fits else min(2 * wait, max(_LONGEST_WAIT_S, self._every))
 
-    def _take(self, folder: Path, path: Path, look: _Look) -> Outcome | None:
+    def _take(self, folder: Path, path: Path, look: _Look) -> IngestOutcome | None:
         """Keep one file; None if it changed or cannot be read after all."""
         try:
             content = _read(path, look)
@@ -106,7 +106,7 @@ class WatchedFolder:
             taken = self._intake.take(content, CALLING) if content else self._intake.refuse(_why_empty(look), CALLING)
             if taken.outcome.is_kept:
                 path.unlink()
-            elif taken.outcome in (Outcome.REFUSED, Outcome.CONFLICT):
+            elif taken.outcome in (IngestOutcome.REFUSED, IngestOutcome.CONFLICT):
                 _put_aside(folder, path, taken)
         except OSError as error:  # not ours to read, or gone
             log.warning("file-left", extra={"facts": {"error": type(error).__name__}})
@@ -153,7 +153,7 @@ def _why_empty(look: _Look) -> Refusal:
     return Refusal.TOO_LARGE if look[1] else Refusal.UNREADABLE
 
 
-def _put_aside(folder: Path, path: Path, taken: Taken) -> None:
+def _put_aside(folder: Path, path: Path, taken: IngestResult) -> None:
     """Move a file below `REFUSED`, where nothing is overwritten, and say why beside it."""
     wanted = folder / REFUSED / path.relative_to(folder)
     wanted.parent.mkdir(parents=True, exist_ok=True)

@@ -10,13 +10,12 @@ from braintumor.node.deliver.commitment import CommitmentInbox
 from braintumor.node.receive.commitment import Peer
 from braintumor.node.receive.dimse import StorageService
 from braintumor.node.receive.folder import WatchedFolder
-from braintumor.node.receive.intake import Outcome
 from braintumor.node.settings import NodeSettings
-from braintumor.node.spool import Arrival, Spool
+from braintumor.node.spool import Arrival, IngestOutcome, Spool
 from braintumor.node.tls import client_context
 
 
-class Inlets:
+class Receivers:
     """The DICOM service and the watched folder, as far as the settings want them.
 
     Parameters
@@ -49,7 +48,7 @@ class Inlets:
         """Whether every door that is wanted is open."""
         return all(door.running for door in self._doors)
 
-    def __enter__(self) -> Inlets:
+    def __enter__(self) -> Receivers:
         with ExitStack() as stack:
             for door in self._doors:
                 stack.enter_context(door)
@@ -62,7 +61,7 @@ class Inlets:
 
 def count(code: str) -> None:
     """Into the metrics: what became of an instance."""
-    if code in (Outcome.NEW, Outcome.SAME):
+    if code in (IngestOutcome.NEW, IngestOutcome.SAME):
         metrics.count_received(code)
     else:
         metrics.count_refused(code)

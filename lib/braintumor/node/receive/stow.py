@@ -15,8 +15,8 @@ from python_multipart.multipart import MultipartParser
 from starlette.requests import ClientDisconnect
 
 from braintumor.node.bearer import is_authorised
-from braintumor.node.receive.intake import Count, Intake, Outcome, Taken, status_of
-from braintumor.node.spool import LARGEST_INSTANCE, Announced, Arrival, Refusal, Spool
+from braintumor.node.receive.intake import Count, IngestResult, Intake, status_of
+from braintumor.node.spool import LARGEST_INSTANCE, Announced, Arrival, IngestOutcome, Refusal, Spool
 
 CALLING = "STOW-RS"
 """What is entered as the sender of its instances."""
@@ -185,9 +185,9 @@ class _Answer:
     def is_empty(self) -> bool:
         return not (self.kept or self._failed or self._unnamed)
 
-    def add(self, taken: Taken) -> None:
+    def add(self, taken: IngestResult) -> None:
         reason = {"00081197": {"vr": "US", "Value": [status_of(taken)]}}
-        self._no_space |= taken.outcome is Outcome.NO_SPACE
+        self._no_space |= taken.outcome is IngestOutcome.NO_SPACE
         if taken.identity is None:
             self._unnamed.append(reason)
             return

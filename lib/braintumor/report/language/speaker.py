@@ -171,12 +171,12 @@ def language_of(code: str) -> Language:
     return Language(code)
 
 
-def speak(statement: Statement, code: str) -> str:
+def render_statement(statement: Statement, code: str) -> str:
     """A statement as a sentence of the language."""
     return language_of(code).speak(statement)
 
 
-def write(findings: Findings, code: str) -> ReportText:
+def write_text(findings: Findings, code: str) -> ReportText:
     """The whole deterministic text in one language; every section is there, also an empty one."""
     statements, language = state(findings), language_of(code)
     sections = {

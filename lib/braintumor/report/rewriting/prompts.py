@@ -10,7 +10,7 @@ from functools import cache
 from babel import Locale
 
 from braintumor.domain import Section
-from braintumor.report.language import language_of, speak
+from braintumor.report.language import language_of, render_statement
 from braintumor.report.rewriting.model import Message
 from braintumor.report.statements import Argument, Quantity, Statement, Term
 
@@ -185,7 +185,7 @@ def _asked(variant: Variant, question: Question) -> str:
 
 
 def _shown(question: Question) -> tuple[Message, ...]:
-    english, other = (tuple(speak(s, code) for s in EXAMPLES) for code in ("en", question.code))
+    english, other = (tuple(render_statement(s, code) for s in EXAMPLES) for code in ("en", question.code))
     asked, given = {
         Task.REPHRASE: (other, _REPHRASED.get(question.code, ())),
         Task.TRANSLATE: (english, other),

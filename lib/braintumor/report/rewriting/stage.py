@@ -10,7 +10,7 @@ from itertools import groupby
 
 from braintumor.domain import Action, Entry, Line, Report, Section, UnknownLanguageError
 from braintumor.report.editing import reworded
-from braintumor.report.language import speak
+from braintumor.report.language import render_statement
 from braintumor.report.rewriting.answers import cleaned
 from braintumor.report.rewriting.asking import Asker
 from braintumor.report.rewriting.candidates import SECTIONS, Candidate, Key, candidates, with_sentences
@@ -156,7 +156,7 @@ class _Work:
                 self._note(Action.REFUSED, f"{_lines(given, code)}, attempt {attempt}: {problem}")
                 reasons = dict.fromkeys(range(1, len(given) + 1), (problem,))
                 continue
-            sentences = {n: cleaned(text, speak(given[n - 1].statement, code)) for n, text in found.items()}
+            sentences = {n: cleaned(text, render_statement(given[n - 1].statement, code)) for n, text in found.items()}
             reasons = self._reasons(question, sentences)
             for number, candidate in enumerate(given, start=1):
                 if number in reasons:
@@ -177,9 +177,11 @@ class _Work:
     ) -> Question:
         task, statements = self._task(code), tuple(candidate.statement for candidate in given)
         if task is Task.REPHRASE:
-            sentences = tuple(speak(statement, code) for statement in statements)
+            sentences = tuple(render_statement(statement, code) for statement in statements)
         else:
-            sentences = tuple(english.get(candidate.key) or speak(candidate.statement, ENGLISH) for candidate in given)
+            sentences = tuple(
+                english.get(candidate.key) or render_statement(candidate.statement, ENGLISH) for candidate in given
+            )
         return Question(task, code, statements, sentences, refused)
 
     def _reasons(self, question: Question, sentences: Mapping[int, str]) -> dict[int, Sequence[str]]:
@@ -201,7 +203,7 @@ class _Work:
         found, _ = self._asker.ask(Question(Task.BACK, question.code, statements, tuple(passed.values())))
         reasons: dict[int, Sequence[str]] = {}
         for place, (number, statement) in enumerate(zip(passed, statements, strict=True), start=1):
-            back = cleaned(found.get(place, ""), speak(statement, ENGLISH))
+            back = cleaned(found.get(place, ""), render_statement(statement, ENGLISH))
             judged = self._judge.reasons_back(back, statement) if back else ("it could not be translated back",)
             reasons[number] = judged
         return reasons

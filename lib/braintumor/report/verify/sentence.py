@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from braintumor.report.language import speak
+from braintumor.report.language import render_statement
 from braintumor.report.statements import Statement
 from braintumor.report.verify.figures import dates, numbers, slots
 from braintumor.report.verify.form import check_address, check_characters, check_form, is_foreign
@@ -58,7 +58,7 @@ def check(text: str, statement: Statement, code: str) -> tuple[Problem, ...]:
     problems = check_characters(outside_quotes(text, statement))
     if problems:
         return problems
-    sentence = speak(statement, code)
+    sentence = render_statement(statement, code)
     own = frozenset(words.words(sentence))
     ours, theirs = read(sentence, statement, words, own), read(text, statement, words, own)
     found = [*check_form(theirs, ours), *check_address(theirs.text), *_quotes(theirs, ours)]

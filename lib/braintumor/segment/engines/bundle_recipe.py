@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from braintumor.domain import REGION_NAMES, EngineError, Region, Sequence, WeightsError
-
-METADATA = Path("configs") / "metadata.json"
+from braintumor.domain import REGION_NAMES, EngineError, MRSequence, Region, WeightsError
+from braintumor.segment.weights import METADATA
 
 REMEDY = "Name the folder of a bundle that holds configs/metadata.json, configs/inference.json and models/"
 READ_ONLY = "Bundles are read, not executed; run this one with monai.bundle and evaluate the masks it writes"
@@ -44,7 +43,7 @@ class Recipe:
         Share by which windows overlap.
     """
 
-    sequences: tuple[Sequence, ...]
+    sequences: tuple[MRSequence, ...]
     regions: tuple[Region, ...]
     meaning: Mapping[int, int]
     flips: tuple[int, ...]
@@ -95,7 +94,7 @@ def read_recipe(metadata: dict[str, Any], config: dict[str, Any], folder: Path) 
     )
 
 
-def _sequences(named: dict[int, str], path: Path) -> tuple[Sequence, ...]:
+def _sequences(named: dict[int, str], path: Path) -> tuple[MRSequence, ...]:
     from braintumor.datasets.description import Description
 
     places = Description(path, named, {}).sequences()

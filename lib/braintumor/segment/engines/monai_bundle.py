@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from braintumor.domain import Case, EngineError, MissingSequenceError, WeightsError
-from braintumor.segment.engines.bundle_recipe import METADATA, READ_ONLY, REMEDY, read_json, read_recipe
-from braintumor.segment.engines.protocol import Identity, Probabilities, Progress, silent
+from braintumor.domain import Case, EngineError, MissingSequenceError, ShareProgress, WeightsError, silent
+from braintumor.segment.engines.bundle_recipe import READ_ONLY, REMEDY, read_json, read_recipe
+from braintumor.segment.engines.protocol import Identity, Probabilities
 from braintumor.segment.engines.regions import from_classes, from_regions
+from braintumor.segment.weights import METADATA
 
 NETS = "monai.networks.nets"
 
@@ -57,7 +58,7 @@ class MonaiBundleEngine:
         self.model = Identity(str(metadata.get("name", folder.resolve().name)), str(metadata.get("version", "")), digest)
         self.name = f"monai-bundle-{self._device.type}"
 
-    def predict(self, case: Case, *, tta: bool = False, progress: Progress = silent) -> Probabilities:
+    def predict(self, case: Case, *, tta: bool = False, progress: ShareProgress = silent) -> Probabilities:
         """See `VolumeEngine.predict`; `tta` averages with the left-right mirror image."""
         recipe = self._recipe
         missing = [s.title for s in recipe.sequences if s not in case.present]

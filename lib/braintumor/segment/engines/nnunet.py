@@ -13,8 +13,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from braintumor.domain import BrainTumorError, Case, EngineError, MissingSequenceError, Region, Sequence, WeightsError
-from braintumor.segment.engines.protocol import Identity, Probabilities, Progress, silent
+from braintumor.domain import (
+    BrainTumorError,
+    Case,
+    EngineError,
+    MissingSequenceError,
+    MRSequence,
+    Region,
+    ShareProgress,
+    WeightsError,
+    silent,
+)
+from braintumor.segment.engines.protocol import Identity, Probabilities
 from braintumor.segment.engines.regions import INNERMOST, from_classes, from_regions
 
 CHECKPOINT = "checkpoint_final.pth"
@@ -59,7 +69,7 @@ class NnUNetEngine:
         self._predictor = _predictor(plans, _json(folder / "dataset.json"), checkpoints, folder)
         self.name = f"nnunet-{self._predictor.device.type}"
 
-    def predict(self, case: Case, *, tta: bool = False, progress: Progress = silent) -> Probabilities:
+    def predict(self, case: Case, *, tta: bool = False, progress: ShareProgress = silent) -> Probabilities:
         """See `VolumeEngine.predict`; `tta` mirrors along the axes that the training allowed."""
         missing = [s.title for s in self._channels if s not in case.present]
         if missing:
@@ -93,7 +103,7 @@ def _json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _described(folder: Path) -> tuple[tuple[Sequence, ...], Mapping[int, int], tuple[Region, ...]]:
+def _described(folder: Path) -> tuple[tuple[MRSequence, ...], Mapping[int, int], tuple[Region, ...]]:
     """Sequences in channel order, what each label is, and the regions in output order (none for a model with labels)."""
     from braintumor.datasets.description import describe
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.domain import Case
+from braintumor.domain import Case, ShareProgress, silent
 from braintumor.segment.weights import Model
 
 Batch = npt.NDArray[np.float32]
-Progress = Callable[[float], None]
-
-
-def silent(share: float) -> None:
-    """Progress for callers that do not watch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +89,7 @@ class VolumeEngine(Protocol):
     name: str
     model: Identity
 
-    def predict(self, case: Case, *, tta: bool = False, progress: Progress = silent) -> Probabilities:
+    def predict(self, case: Case, *, tta: bool = False, progress: ShareProgress = silent) -> Probabilities:
         """Class probabilities of a case.
 
         Parameters

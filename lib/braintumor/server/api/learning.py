@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from braintumor import __version__
-from braintumor.active_learning.registry import Version
+from braintumor.active_learning.registry import ModelVersion
 from braintumor.domain import NoCandidateError
 from braintumor.server.api.views import label_table, region_table
 from braintumor.server.api.work import Work
@@ -88,7 +88,7 @@ def serve(work: Work, version: str) -> dict[str, Any]:
     return _model(work.registry.serve(version))
 
 
-def _model(version: Version) -> dict[str, Any]:
+def _model(version: ModelVersion) -> dict[str, Any]:
     return {
         "version": version.version,
         "made": version.made.isoformat(),

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, HTTPException, Query
 
-from braintumor.domain import UnknownJobError
+from braintumor.domain import JobState, UnknownJobError
 from braintumor.server.api.work import Work
-from braintumor.server.jobs import Job, State, Urgency
+from braintumor.server.jobs import Job, JobKind, Urgency
 from braintumor.server.tasks import MODEL
 
 STATUS = {"pending": "SUBMITTED", "running": "RUNNING", "completed": "DONE", "failed": "ERROR", "cancelled": "STOPPED"}
@@ -57,7 +57,7 @@ def stop_training(work: Work) -> dict[str, Any] | None:
 @router.get("/batch/infer")
 def batch_status(work: Work, check_if_running: bool = False) -> dict[str, Any]:
     """The batch as a whole: running while any study of it waits or runs."""
-    jobs = [job for job in work.jobs.all() if job.kind == "segment"]
+    jobs = [job for job in work.jobs.all() if job.kind is JobKind.SEGMENT]
     active = [job for job in jobs if not job.state.over]
     if not jobs or (check_if_running and not active):
         raise HTTPException(404, NOTHING.format("Batch Inference"))
@@ -82,7 +82,7 @@ def segment_batch(
 @router.delete("/batch/infer")
 def stop_batch(work: Work) -> dict[str, Any] | None:
     """Cancel every segmentation that waits or runs."""
-    active = [job for job in work.jobs.all() if job.kind == "segment" and not job.state.over]
+    active = [job for job in work.jobs.all() if job.kind is JobKind.SEGMENT and not job.state.over]
     stopped = [work.jobs.cancel(job.id) for job in active]
     return _of_job(stopped[-1]) if stopped else None
 
@@ -90,7 +90,7 @@ def stop_batch(work: Work) -> dict[str, Any] | None:
 @router.get("/scoring/")
 def scoring_status(work: Work, check_if_running: bool = False) -> dict[str, Any]:
     """The last scoring."""
-    job = next((job for job in work.jobs.all() if job.kind == "score"), None)
+    job = next((job for job in work.jobs.all() if job.kind is JobKind.SCORE), None)
     if job is None or (check_if_running and job.state.over):
         raise HTTPException(404, NOTHING.format("Scoring"))
     return _of_job(job)
@@ -103,14 +103,14 @@ def score(work: Work, method: str = "dice", params: Params = None) -> dict[str, 
     if method != "dice":
         raise HTTPException(404, f"There is no scoring method '{method}'; there is 'dice'")
     work.learning.score_all()
-    job = work.jobs.submit("score", method, lambda _report: work.learning.agreement(), urgency=Urgency.BACKGROUND)
+    job = work.jobs.submit(JobKind.SCORE, method, lambda _report: work.learning.agreement(), urgency=Urgency.BACKGROUND)
     return _of_job(job)
 
 
 @router.delete("/scoring/")
 def stop_scoring(work: Work) -> dict[str, Any] | None:
     """Cancel the scoring that waits or runs."""
-    active = next((job for job in work.jobs.all() if job.kind == "score" and not job.state.over), None)
+    active = next((job for job in work.jobs.all() if job.kind is JobKind.SCORE and not job.state.over), None)
     return None if active is None else _of_job(work.jobs.cancel(active.id))
 
 
@@ -118,7 +118,7 @@ def _of_job(job: Job) -> dict[str, Any]:
     def when(seconds: float | None) -> str | None:
         return None if seconds is None else datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
 
-    details = [job.problem["detail"]] if job.state is State.FAILED and job.problem else [job.stage] if job.stage else []
+    details = [job.problem["detail"]] if job.state is JobState.FAILED and job.problem else [job.stage] if job.stage else []
     return {
         "id": job.id,
         "status": STATUS[job.state.value],

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from braintumor.server.api.views import of_job
 from braintumor.server.api.work import Work
-from braintumor.server.tracking import Known, Wish
+from braintumor.server.tracking import CompareRequest, Known
 from braintumor.track import Clinical, Event
 
 router = APIRouter(prefix="/api/studies", tags=["tracking"])
@@ -48,7 +48,9 @@ def track(work: Work, study: str, wish: Annotated[TrackRequest | None, Body()] =
     asked = wish or TrackRequest()
     known = {uid: Known(facts.steroid_mg, facts.clinical, facts.preoperative) for uid, facts in asked.known.items()}
     events = tuple(Event(treatment.day, treatment.words) for treatment in asked.events)
-    return of_job(work.tracking.track(study, Wish(tuple(asked.priors), known, events, asked.baseline, asked.radiotherapy_end)))
+    return of_job(
+        work.tracking.track(study, CompareRequest(tuple(asked.priors), known, events, asked.baseline, asked.radiotherapy_end))
+    )
 
 
 @router.get("/{study}/timeline")

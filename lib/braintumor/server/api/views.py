@@ -12,7 +12,7 @@ from braintumor.report.editing import edited_alone
 from braintumor.report.language import language_of
 from braintumor.report.names import person_name
 from braintumor.server.jobs import Job
-from braintumor.server.labels import Version
+from braintumor.server.labels import MaskVersion
 
 
 def of_flags(flags: tuple[Flag, ...]) -> list[dict[str, str]]:
@@ -34,7 +34,7 @@ def of_job(job: Job) -> dict[str, Any]:
     return content
 
 
-def of_version(version: Version) -> dict[str, Any]:
+def of_version(version: MaskVersion) -> dict[str, Any]:
     """One line of the history; `change` in short (whole tumour), with all regions under `regions`.
 
     The time gets the server's offset, for DICOM's content time has none and browsers are elsewhere.

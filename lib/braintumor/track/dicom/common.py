@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from collections.abc import Sequence as Seq
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from pydicom.dataset import Dataset
 
-from braintumor.domain import Sequence, Series, Study, VisitAlignment
+from braintumor.domain import MRSequence, Series, Study, VisitAlignment
 from braintumor.export.common import ResultContext, read_header, references
 from braintumor.track.table import as_dict
 from braintumor.track.timeline import Timeline
@@ -33,7 +32,7 @@ class TrackContext(ResultContext):
         digest.update(timeline.change_map.tobytes())
         return cls(digest.hexdigest(), created)
 
-    def series_number(self, kind: str, sequence: Sequence | None = None) -> int:
+    def series_number(self, kind: str, sequence: MRSequence | None = None) -> int:
         """Series Number for a kind, or for a numbered one such as ``prior-2``."""
         name, _, number = kind.partition("-")
         return _SERIES_NUMBERS[name] + int(number or 0)
@@ -87,7 +86,7 @@ def other_study(study: Study, series: Series, items: Iterable[Dataset]) -> Datas
     return item
 
 
-def evidence(study: Study, series: Series, header: Dataset) -> Seq[Dataset]:
+def evidence(study: Study, series: Series, header: Dataset) -> Sequence[Dataset]:
     """Every instance of a series as far as an SR document identifies its evidence (PS3.3 C.17.2)."""
     found = []
     for reference in references(series, header.SOPClassUID):

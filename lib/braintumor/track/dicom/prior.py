@@ -13,7 +13,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import MRImageStorage
 from pydicom.valuerep import DA, DSfloat
 
-from braintumor.domain import Affine, Grid, Sequence, Series
+from braintumor.domain import Affine, Grid, MRSequence, Series
 from braintumor.export.common import identity, read_header, stamp
 from braintumor.preprocess.grid import resample
 from braintumor.study.classify import REGISTERED_PRIOR
@@ -56,7 +56,7 @@ def make_prior_series(timeline: Timeline, prior: Prior, context: TrackContext) -
         If a study is NIfTI or its files changed meanwhile.
     """
     study, earlier = timeline.visits[-1].study, prior.visit.study
-    sequence = Sequence(prior.alignment.sequence)
+    sequence = MRSequence(prior.alignment.sequence)
     source, grid = earlier.series[sequence], study.reference.image.grid
     transform = prior.visit.case.alignment[sequence].transform @ prior.alignment.transform
     header, was = reference_header(study, context), read_header(earlier, source)
@@ -104,7 +104,7 @@ def _acquired(was: Dataset, prior: Prior) -> Dataset:
     return shared
 
 
-def _derived(prior: Prior, sequence: Sequence, onto: Sequence) -> Dataset:
+def _derived(prior: Prior, sequence: MRSequence, onto: MRSequence) -> Dataset:
     """That the pixels are not of this date, and what was done to them."""
     shared = Dataset()
     shared.ImageType = ["DERIVED", "SECONDARY", "OTHER", REGISTERED_PRIOR]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from highdicom.seg import SegmentAlgorithmTypeValues, SegmentationTypeValues, SegmentDescription
 from pydicom.sr.codedict import codes
 
-from braintumor.domain import ANATOMIC_REGION, REGION_CODES, SEGMENT_CATEGORY, Code, Grid, Image, Region, Track
+from braintumor.domain import ANATOMIC_REGION, REGION_CODES, SEGMENT_CATEGORY, AuthorKind, Code, Grid, Image, Region, Track
 from braintumor.export.common import PRODUCT, dicom_code, stamp
 from braintumor.export.seg import ABSENT, name_dimensions, sources_of
 from braintumor.preprocess.grid import resample
@@ -152,7 +152,7 @@ def _description(number: int, segment: _Segment, timeline: Timeline, context: Tr
     computed from them. Archives' label lists tell a person's label by this (`braintumor.archive`).
     """
     authors = [visit.segmentation.author for visit in timeline.visits[-2:]]
-    by = {name: "person" if a.kind == "human" else a.name for name, a in zip(("before", "now"), authors, strict=True)}
+    by = {name: "person" if a.kind is AuthorKind.HUMAN else a.name for name, a in zip(("before", "now"), authors, strict=True)}
     description = SegmentDescription(
         segment_number=number,
         segment_label=segment.label,

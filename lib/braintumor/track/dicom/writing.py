@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from braintumor.domain import Flag, Severity, Study
+from braintumor.domain import Flag, Severity, Study, StudyKind
 from braintumor.export.common import save
 from braintumor.track.dicom.common import Prior, TrackContext
 from braintumor.track.dicom.prior import make_prior_series
@@ -23,7 +23,7 @@ _CONSEQUENCE = "its image and its registration were not written into the current
 def left_out(timeline: Timeline) -> tuple[Flag, ...]:
     """One flag for each prior that DICOM objects of the current study must not show; none where nothing is written at all."""
     study = timeline.visits[-1].study
-    if study.kind != "dicom":
+    if study.kind is not StudyKind.DICOM:
         return ()
     priors = timeline.visits[:-1]
     return tuple(found for n, prior in enumerate(priors, start=1) if (found := _refusal(study, prior.study, n)))
@@ -48,7 +48,7 @@ def write_objects(timeline: Timeline, folder: Path, created: datetime) -> Mappin
     OutputError
         If a file cannot be written.
     """
-    if timeline.visits[-1].study.kind != "dicom":
+    if timeline.visits[-1].study.kind is not StudyKind.DICOM:
         return {}
     folder.mkdir()
     written = tuple(save(made, folder / f"{name}.dcm") for name, made in sorted(make_objects(timeline, created).items()))
@@ -86,7 +86,7 @@ def _shown(timeline: Timeline) -> list[Prior]:
 
 def _refusal(study: Study, prior: Study, number: int) -> Flag | None:
     """Why a prior's pixels may not enter the current study; nothing is known of a NIfTI file's patient."""
-    if prior.kind != "dicom":
+    if prior.kind is not StudyKind.DICOM:
         words = f"Visit {number} did not come as DICOM: {_CONSEQUENCE}."
         return Flag("prior-not-dicom", Severity.INFO, words)
     one, other = study.patient.patient_id, prior.patient.patient_id

@@ -6,10 +6,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from braintumor.fhir.parts import Resource
-
-Key = tuple[str, str, str]
-"""Resource type, system and value of what a resource is known by."""
+from braintumor.fhir.parts import Key, Resource, key_of
 
 _SERVERS_OWN = frozenset({"id", "meta", "contained"})
 _OWN_KINDS = frozenset({"DiagnosticReport", "Observation", "BodyStructure"})
@@ -49,15 +46,6 @@ def compare(sent: Resource, read: Resource) -> tuple[str, ...]:
     extra = (key for key, (resource, _) in theirs.items() if key not in ours and not _left_behind(resource))
     found += [f"{_name(key)} is there and was not sent" for key in extra if key[0] in _OWN_KINDS]
     return tuple(found)
-
-
-def key_of(resource: Resource) -> Key:
-    """What a resource is known by: its first identifier, or its first tag where its kind has none."""
-    kind = str(resource.get("resourceType", ""))
-    tags = sorted(resource.get("meta", {}).get("tag", ()), key=lambda tag: str(tag.get("system", "")))  # they have no order
-    known = resource.get("identifier") or tags or [{}]
-    first = known[0] if isinstance(known, list) else known
-    return kind, str(first.get("system", "")), str(first.get("value") or first.get("code") or "")
 
 
 def _keyed(bundle: Resource) -> dict[Key, tuple[Resource, Mapping[str, Key]]]:
