@@ -6,10 +6,10 @@ DEMO ?= demo
 DEMO_SERVE ?= 1
 PACS ?= folder
 
-.PHONY: help demo serve test lint map bench lock audit clean
+.PHONY: help demo serve test test-slow coverage lint js map bench lock audit clean
 
 help:  ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
 
 # The stamp is newer than the lock only after a complete installation, so an interrupted one is repeated.
 $(VENV)/.installed: requirements.lock pyproject.toml
@@ -31,10 +31,28 @@ serve: $(VENV)/.installed  ## Serve the demo studies at http://localhost:8000/ (
 	@test -d $(DEMO)/study/patient-3 || $(BIN)/braintumor phantom --seed 2 --output $(DEMO)/study/patient-3
 	$(BIN)/python deploy/dev/demo.py $(DEMO)/study --pacs $(PACS)
 
-test: $(VENV)/.installed lint  ## Lint, type-check and run every test with coverage
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=term --cov-fail-under=90
+# One worker a core, and one thread a worker: more would only wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --durations 20 --durations-min 5 --cov
 
-lint: $(VENV)/.installed  ## Style and types
+test: $(VENV)/.installed lint  ## Lint, type-check and run the tests, except the campaigns (one file's: .venv/bin/python -m pytest tests/track)
+	$(PYTEST) -m "not campaign" --cov-report=
+
+test-slow: $(VENV)/.installed  ## The campaigns: killed processes, browser, both archives, every command of the documents
+	$(PYTEST) -m campaign --cov-append --cov-report=
+
+coverage: $(VENV)/.installed  ## Coverage of the tests that ran since the last `make test`, which must be 90 % after both
+	$(BIN)/coverage report --fail-under=90
+
+# The linter and the type checker of the viewer's JavaScript; the venv brings Node, npm installs only when the lock has changed.
+ohif-config/node_modules/.installed: ohif-config/package-lock.json | $(VENV)/.installed
+	$(BIN)/npm ci --prefix ohif-config --ignore-scripts --no-audit --no-fund
+	touch $@
+
+js: ohif-config/node_modules/.installed  ## Style and types of the viewer's JavaScript
+	$(BIN)/node ohif-config/node_modules/eslint/bin/eslint.js --max-warnings 0 --config ohif-config/eslint.config.js ohif-config deploy/dev/fhir
+	$(BIN)/node ohif-config/node_modules/typescript/bin/tsc --project ohif-config/jsconfig.json
+
+lint: $(VENV)/.installed $(if $(NO_JS),,js)  ## Style and types (NO_JS=1: without the JavaScript, where npm reaches no registry)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports

@@ -131,6 +131,7 @@ def possible(command):
         COMMANDS[words[1]].make_context(words[1], words[2:])  # refuses unknown and missing options; runs nothing
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("commands", SHOWN)
 def test_every_command_shown_works(commands, scratch):
     for command in commands:

@@ -5,13 +5,18 @@
 import { cornerstone, services, studiesInUrl } from './ohif.js';
 import { sequenceOf } from './sequences.js';
 
-/** @type {{toPrior: number[][], toCurrent: number[][]} | null} */
+/** @type {{toPrior: Matrix, toCurrent: Matrix} | null} */
 let transforms = null;
-let ends = [];
+/** @type {(() => void)[]} */
+const ends = [];
 /** Views whose movement is being handed on; what comes back to them is their own echo. */
 const leading = new Set();
 
-/** Link every prior's view with the current view of its sequence; `null` takes all links away. */
+/**
+ * Link every prior's view with the current view of its sequence; `null` takes all links away.
+ *
+ * @param {Matrix | null} matrix from the study to the prior, in millimetres
+ */
 export function link(matrix) {
   ends.splice(0).forEach(end => end());
   transforms = matrix && { toPrior: matrix, toCurrent: inverse(matrix) };
@@ -32,10 +37,11 @@ function linkViews() {
       linked.add(prior.element);
       follow(current, prior);
     }
-    move(current, prior, transforms.toPrior);
+    move(current, prior, transforms?.toPrior);
   }
 }
 
+/** @param {Ohif.View} current @param {Ohif.View} prior */
 function follow(current, prior) {
   const { CAMERA_MODIFIED } = cornerstone().Enums.Events;
   const down = () => move(current, prior, transforms?.toPrior);
@@ -50,7 +56,11 @@ function follow(current, prior) {
   });
 }
 
-/** Views of the current study, each with the view of the prior that shows the same sequence. */
+/**
+ * Views of the current study, each with the view of the prior that shows the same sequence.
+ *
+ * @returns {[Ohif.View, Ohif.View][]}
+ */
 function pairs() {
   const { viewportGridService, cornerstoneViewportService, displaySetService } = services();
   const [study] = studiesInUrl();
@@ -59,14 +69,17 @@ function pairs() {
       view: cornerstoneViewportService.getCornerstoneViewport(id),
       set: displaySetService.getDisplaySetByUID(displaySetInstanceUIDs[0]),
     }))
-    .filter(({ view, set }) => set && view?.getAllVolumeIds?.().length);
+    .flatMap(({ view, set }) => (set && view?.getAllVolumeIds?.().length ? [{ view, set }] : []));
   const ofStudy = shown.filter(({ set }) => set.StudyInstanceUID === study);
   return shown
     .filter(({ set }) => set.StudyInstanceUID !== study)
-    .map(({ view, set }) => [ofStudy.find(other => sequenceOf(other.set) === sequenceOf(set))?.view, view])
-    .filter(([current]) => current);
+    .flatMap(({ view, set }) => {
+      const current = ofStudy.find(other => sequenceOf(other.set) === sequenceOf(set))?.view;
+      return current ? [/** @type {[Ohif.View, Ohif.View]} */ ([current, view])] : [];
+    });
 }
 
+/** @param {Ohif.View} from @param {Ohif.View} to @param {Matrix} [matrix] */
 function move(from, to, matrix) {
   if (leading.has(to) || !matrix) {
     return;
@@ -87,10 +100,16 @@ function move(from, to, matrix) {
   }
 }
 
+/** @param {Matrix} matrix @param {Point} v */
 const direction = (matrix, v) => [0, 1, 2].map(row => matrix[row][0] * v[0] + matrix[row][1] * v[1] + matrix[row][2] * v[2]);
+/** @param {Matrix} matrix @param {Point} p */
 const point = (matrix, p) => direction(matrix, p).map((value, row) => value + matrix[row][3]);
 
-/** Of a rigid motion, whose rotation is undone by its transpose. */
+/**
+ * Of a rigid motion, whose rotation is undone by its transpose.
+ *
+ * @param {Matrix} matrix
+ */
 function inverse(matrix) {
   const turned = [0, 1, 2].map(row => [matrix[0][row], matrix[1][row], matrix[2][row], 0]);
   const back = direction(turned, [matrix[0][3], matrix[1][3], matrix[2][3]]);

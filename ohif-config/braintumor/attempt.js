@@ -8,7 +8,8 @@ import * as api from './api.js';
 import { dismiss, notify, store } from './store.js';
 
 const PING_MS = 3000;
-let pinging = null;
+/** @type {number | undefined} */
+let pinging;
 
 /** Ask until the server is back, so that Submit can be pressed again. */
 function ping() {
@@ -35,7 +36,12 @@ export function sameStudy() {
   return () => visit === mine;
 }
 
-/** The answer, if the study on the screen is still the one it was asked for; else an error that `attempt` keeps to itself. */
+/**
+ * The answer, if the study on the screen is still the one it was asked for; else an error that `attempt` keeps to itself.
+ *
+ * @template Answer
+ * @param {Promise<Answer>} promise
+ */
 export async function own(promise) {
   const here = sameStudy();
   const answer = await promise;
@@ -45,7 +51,13 @@ export async function own(promise) {
   return answer;
 }
 
-/** Run an action; whatever fails is said in words, unless its study has left the screen. */
+/**
+ * Run an action; whatever fails is said in words, unless its study has left the screen.
+ *
+ * @template Result
+ * @param {string} name
+ * @param {() => Result | Promise<Result>} action
+ */
 export async function attempt(name, action) {
   const here = sameStudy();
   store.set({ busy: name });
@@ -71,5 +83,9 @@ export async function attempt(name, action) {
   }
 }
 
-/** What of a problem is shown; a detail that only repeats the title is not. */
+/**
+ * What of a problem is shown; a detail that only repeats the title is not.
+ *
+ * @param {api.Problem} problem
+ */
 export const words = ({ title, detail, remedy }) => ({ title, detail: detail === title ? '' : detail, remedy });

@@ -3,13 +3,11 @@
  * a server that does not answer loses nothing.
  *
  * A draft has an id of its own, so that two tabs, or edits begun before an old draft was restored, overwrite nothing.
- *
- * @typedef {{id: string, study: string, series: string, shape: number[], voxels: Uint8Array, base: string | null,
- *   known: string, at: number}} Draft
  */
 const DATABASE = 'braintumor-edits';
 const DRAFTS = 'drafts';
 
+/** @returns {Promise<IDBDatabase>} */
 function open() {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open(DATABASE, 1);
@@ -21,6 +19,12 @@ function open() {
   });
 }
 
+/**
+ * @template Result
+ * @param {IDBTransactionMode} mode
+ * @param {(drafts: IDBObjectStore) => IDBRequest<Result>} action
+ * @returns {Promise<Result>}
+ */
 async function within(mode, action) {
   const database = await open();
   try {
@@ -36,13 +40,19 @@ async function within(mode, action) {
   }
 }
 
-/** @param {Draft} draft */
+/** @param {Panel.Draft} draft */
 export const keep = draft => within('readwrite', drafts => drafts.put(draft));
 
-/** Drafts of a study, newest first. @returns {Promise<Draft[]>} */
+/**
+ * Drafts of a study, newest first.
+ *
+ * @param {string} study
+ * @returns {Promise<Panel.Draft[]>}
+ */
 export async function find(study) {
   const all = await within('readonly', drafts => drafts.index('study').getAll(study));
   return all.sort((a, b) => b.at - a.at);
 }
 
+/** @param {string} id */
 export const forget = id => within('readwrite', drafts => drafts.delete(id));

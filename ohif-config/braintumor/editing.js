@@ -2,15 +2,19 @@
 import * as api from './api.js';
 import { attempt, own } from './attempt.js';
 import * as masks from './masks.js';
-import { run, tools as cornerstoneTools } from './ohif.js';
+import { cornerstone, run, tools as cornerstoneTools } from './ohif.js';
 import * as session from './session.js';
-import { notify, store } from './store.js';
+import { notify, present, store } from './store.js';
 import { activate, LOOK, setBrushSize, TOOLS } from './tools.js';
 
 const SMALLEST = 1;
 const LARGEST = 30;
 
-/** Paint this segment from now on. */
+/**
+ * Paint this segment from now on.
+ *
+ * @param {number} segment
+ */
 export function chooseLabel(segment) {
   store.set({ segment });
   if (masks.exists(masks.SEGMENTATION)) {
@@ -18,7 +22,11 @@ export function chooseLabel(segment) {
   }
 }
 
-/** Take a tool; a study without a mask begins with an empty one. */
+/**
+ * Take a tool; a study without a mask begins with an empty one.
+ *
+ * @param {string} tool
+ */
 export async function take(tool) {
   stopRefining();
   if (tool !== LOOK && !masks.exists(masks.SEGMENTATION)) {
@@ -30,14 +38,22 @@ export async function take(tool) {
   store.set({ tool: tool === LOOK ? null : tool });
 }
 
-/** Brush radius in millimetres. */
+/**
+ * Brush radius in millimetres.
+ *
+ * @param {number} radius
+ */
 export function size(radius) {
   const brush = Math.min(LARGEST, Math.max(SMALLEST, radius));
   store.set({ brush });
   setBrushSize(brush);
 }
 
-/** Show or hide one segment. */
+/**
+ * Show or hide one segment.
+ *
+ * @param {number} segment
+ */
 export function toggleVisible(segment) {
   const hidden = store.state.hidden.includes(segment) ? store.state.hidden.filter(other => other !== segment) : [...store.state.hidden, segment];
   store.set({ hidden });
@@ -46,7 +62,7 @@ export function toggleVisible(segment) {
 
 /** Show or hide the whole mask. */
 export function toggleMask() {
-  const segments = store.state.about.labels.map(label => label.segment);
+  const segments = present(store.state.about).labels.map(label => label.segment);
   const hidden = store.state.hidden.length ? [] : segments;
   store.set({ hidden });
   segments.forEach(segment => masks.setVisible(masks.SEGMENTATION, segment, !hidden.includes(segment)));
@@ -63,6 +79,7 @@ export async function interpolate() {
 export const undo = () => run('undo');
 export const redo = () => run('redo');
 
+/** @type {(() => void) | null} */
 let clicks = null;
 
 /** Clicks in the images ask the server to correct the mask around them; Shift says "not this". */
@@ -74,6 +91,7 @@ export function toggleRefining() {
   activate(LOOK);
   store.set({ refining: true, tool: null });
   const name = cornerstoneTools().Enums.Events.MOUSE_CLICK;
+  /** @param {CustomEvent} event */
   const onClick = event => refineAt(event.detail.currentPoints.world, event.detail.event?.shiftKey);
   const elements = session.views().map(view => view.element);
   elements.forEach(element => element.addEventListener(name, onClick));
@@ -86,8 +104,12 @@ function stopRefining() {
   store.set({ refining: false });
 }
 
+/**
+ * @param {Point} world
+ * @param {boolean} isBackground
+ */
 async function refineAt(world, isBackground) {
-  const ijk = masks.voxelAt(session.grid(), world);
+  const ijk = masks.voxelAt(present(session.grid()), world);
   if (!ijk || store.state.busy === 'refine') {
     return;
   }
@@ -97,7 +119,7 @@ async function refineAt(world, isBackground) {
   }
   await attempt('refine', async () => {
     const { study, series, segment, about } = store.state;
-    const label = isBackground ? 0 : about.labels.find(row => row.segment === segment).value;
+    const label = isBackground ? 0 : present(present(about).labels.find(row => row.segment === segment)).value;
     const { box, voxels } = await own(api.refine(study, series, [{ ijk, label }], session.current()));
     session.edit(voxels, box);
   });
@@ -105,8 +127,9 @@ async function refineAt(world, isBackground) {
 
 /** Follow OHIF's toolbar: a tool taken there is no longer ours. */
 export function followToolbar() {
-  const target = window.cornerstone.eventTarget;
+  const target = cornerstone().eventTarget;
   const name = cornerstoneTools().Enums.Events.TOOL_ACTIVATED;
+  /** @param {CustomEvent} event */
   const onActivated = event => {
     const { toolName, toolGroupId } = event.detail;
     if (toolGroupId === 'default') {

@@ -7,7 +7,12 @@ import { TAG } from './panel.js';
 
 export const ID = '@braintumor/extension';
 
-/** What React makes of JSX; React itself is not exposed to modules that are loaded at run time. */
+/**
+ * What React makes of JSX; React itself is not exposed to modules that are loaded at run time.
+ *
+ * @param {string} type
+ * @param {object} props
+ */
 const element = (type, props = {}) => ({
   $$typeof: Symbol.for('react.element'),
   type,
@@ -21,6 +26,7 @@ const element = (type, props = {}) => ({
 export default {
   id: ID,
 
+  /** @param {Ohif.Managers} managers */
   preRegistration(managers) {
     remember(managers);
     const { hangingProtocolService } = managers.servicesManager.services;
@@ -56,6 +62,7 @@ export default {
             {
               id: 'braintumor.sequence',
               inheritsFrom: 'ohif.overlayItem',
+              /** @param {{displaySets?: Ohif.DisplaySet[], viewportData?: {data?: Ohif.DisplaySet[]}}} shown */
               contentF: ({ displaySets, viewportData }) => titleOf(displaySets?.[0] ?? viewportData?.data?.[0]),
             },
           ],

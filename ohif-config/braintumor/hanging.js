@@ -6,11 +6,17 @@ export const ID = '@braintumor/fourUp';
 /** All planes of one study move together: same centre, same zoom, same slice, in millimetres. */
 const LINKED = [{ type: 'cameraposition', id: 'braintumor-camera', source: true, target: true }];
 
+/** @param {number} index */
 const OF_STUDY = index => [
   { attribute: 'studyInstanceUIDsIndex', from: 'options', required: true, constraint: { equals: { value: index } } },
 ];
 
-/** Selector of one sequence. Series that are not in the table score nothing, so they fill no view of another sequence. */
+/**
+ * Selector of one sequence. Series that are not in the table score nothing, so they fill no view of another sequence.
+ *
+ * @param {string} sequence
+ * @param {number} study
+ */
 function selector(sequence, study) {
   return {
     studyMatchingRules: OF_STUDY(study),
@@ -27,7 +33,11 @@ const ANY = {
   seriesMatchingRules: [{ attribute: 'numImageFrames', required: true, constraint: { greaterThan: { value: 1 } } }],
 };
 
-const view = (set, { orientation = 'axial', linked = true, ...more } = {}) => ({
+/**
+ * @param {string | {id: string, matchedDisplaySetsIndex: number}} set
+ * @param {{orientation?: string, linked?: boolean}} options
+ */
+const view = (set, { orientation = 'axial', linked = true } = {}) => ({
   viewportOptions: {
     toolGroupId: 'default',
     viewportType: 'volume',
@@ -35,11 +45,11 @@ const view = (set, { orientation = 'axial', linked = true, ...more } = {}) => ({
     allowUnmatchedView: true,
     initialImageOptions: { preset: 'middle' },
     syncGroups: linked ? LINKED : [],
-    ...more,
   },
   displaySets: [typeof set === 'string' ? { id: set } : set],
 });
 
+/** @param {number} rows @param {number} columns */
 const grid = (rows, columns) => ({ layoutType: 'grid', properties: { rows, columns } });
 
 const fourUp = {

@@ -1,6 +1,7 @@
 /** The panel's own icons: 20 x 20 line drawings in the colour of the text. */
 import { s } from './dom.js';
 
+/** @type {Record<string, string>} */
 const PATHS = {
   CircularBrush: 'M4 16c2 0 3-1 3-3 0-1.5 2.5-2 3.5-.8s.3 3.4-1.7 4.2C7.600 17 5.500 17 4 16zM10.500 11.500 16 4l1 .8-5 7.600',
   SphereBrush: 'M10 3a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM3 10c0 2 3 3 7 3s7-1 7-3M10 3c-2 0-3 3-3 7s1 7 3 7',
@@ -14,7 +15,11 @@ const PATHS = {
   Refine: 'M10 2v4M10 14v4M2 10h4M14 10h4M10 9v2M9 10h2',
 };
 
-/** An icon by name. */
+/**
+ * An icon by name.
+ *
+ * @param {string} name
+ */
 export function icon(name) {
   const path = s('path', { d: PATHS[name], fill: 'none', stroke: 'currentColor', 'stroke-width': '1.4', 'stroke-linecap': 'round', 'stroke-linejoin': 'round' });
   return s('svg', { viewBox: '0 0 20 20', width: '18', height: '18', 'aria-hidden': 'true' }, path);

@@ -56,9 +56,14 @@ export const bindings = [
   ...THEIRS,
 ];
 
+/** @type {Record<string, string>} */
 const PRETTY = { up: '↑', down: '↓', left: '←', right: '→', 'ctrl+enter': 'Ctrl+Enter', 'ctrl+z': 'Ctrl+Z', 'ctrl+y': 'Ctrl+Y', space: 'Space', esc: 'Esc', home: 'Home', end: 'End' };
 
-/** For people: how a key is written on the keyboard. */
+/**
+ * For people: how a key is written on the keyboard.
+ *
+ * @param {string} key
+ */
 export const pretty = key => PRETTY[key] ?? key.toUpperCase();
 
 /** Rows of the help: [key, what it does]. */

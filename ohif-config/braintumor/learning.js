@@ -8,7 +8,11 @@ import { notify, store } from './store.js';
 const POLL_MS = 1000;
 const SEEN = 'braintumor.seen'; // this tab's studies, so that Next does not return to one that was skipped
 
-/** Choose how the next case is picked. */
+/**
+ * Choose how the next case is picked.
+ *
+ * @param {string} strategy
+ */
 export function chooseStrategy(strategy) {
   localStorage.setItem('braintumor.strategy', strategy);
   store.set({ strategy });
@@ -23,11 +27,11 @@ export async function next({ leave = false } = {}) {
   }
   await attempt('next', async () => {
     const seen = new Set([...JSON.parse(sessionStorage.getItem(SEEN) ?? '[]'), store.state.study]);
-    const { study, reason } = await own(api.next(store.state.strategy, [...seen]));
+    const chosen = await own(api.next(store.state.strategy, [...seen]));
     sessionStorage.setItem(SEEN, JSON.stringify([...seen]));
-    sessionStorage.setItem('braintumor.reason', JSON.stringify({ study, reason }));
+    sessionStorage.setItem('braintumor.reason', JSON.stringify({ study: chosen.study, reason: chosen.reason }));
     session.leaving();
-    openStudy(study);
+    openStudy(chosen.study);
   });
 }
 
@@ -48,7 +52,8 @@ export async function train() {
 
 export const cancel = () => attempt('train', () => api.cancelTraining());
 
-const running = training => ['pending', 'running'].includes(training?.job?.state);
+/** @param {Api.Training | null} training */
+const running = training => ['pending', 'running'].includes(training?.job?.state ?? '');
 let watching = false;
 
 /** Take up a training that runs already, this tab's or another one's. */
@@ -83,7 +88,7 @@ async function watch() {
         }
       }
     }
-    const { job } = store.state.training;
+    const job = store.state.training?.job;
     store.set({ about: await api.about(), models: await api.models() });
     if (job?.state === 'failed') {
       throw new api.Problem(job.problem ?? { title: 'Training failed', remedy: 'The served model is unchanged. Try again.' });
@@ -93,7 +98,11 @@ async function watch() {
   }
 }
 
-/** Serve another version of the model: forward, or back. */
+/**
+ * Serve another version of the model: forward, or back.
+ *
+ * @param {string} version
+ */
 export async function serve(version) {
   await attempt('models', async () => {
     await api.serveModel(version);

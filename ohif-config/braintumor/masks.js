@@ -9,8 +9,8 @@
 import { cornerstone, services, tools } from './ohif.js';
 
 /** Ids of the labelmaps of the study on the screen. */
-export let SEGMENTATION;
-export let UNCERTAINTY;
+export let SEGMENTATION = '';
+export let UNCERTAINTY = '';
 
 /** New ids for another study: OHIF remembers an id's colour table although Cornerstone forgets the tables with the study. */
 export function renew() {
@@ -23,10 +23,15 @@ renew();
 const LABELMAP = 'Labelmap';
 const PLANES_DRAWN_MS = 1500;
 
+/** @type {(a: Point, b: Point) => number} */
 const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+/** @type {(a: Point, b: Point) => Point} */
 const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+/** @type {(a: Point, b: Point) => Point} */
 const minus = (a, b) => [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
+/** @param {string} imageId */
 const planeOf = imageId => cornerstone().metaData.get('imagePlaneModule', imageId);
+/** @param {string} imageId */
 const imageOf = imageId => cornerstone().cache.getImage(imageId);
 
 /**
@@ -37,14 +42,15 @@ const imageOf = imageId => cornerstone().cache.getImage(imageId);
 export function inServerOrder(imageIds) {
   const { rowCosines, columnCosines } = planeOf(imageIds[0]);
   const normal = cross(rowCosines, columnCosines);
-  const height = new Map(imageIds.map(id => [id, dot(planeOf(id).imagePositionPatient, normal)]));
-  return [...imageIds].sort((a, b) => height.get(a) - height.get(b));
+  const heights = imageIds.map(id => ({ id, height: dot(planeOf(id).imagePositionPatient, normal) }));
+  return heights.sort((a, b) => a.height - b.height).map(({ id }) => id);
 }
 
 /**
  * Grid of a series as the server numbers its voxels.
  *
  * @param {{imageIds: string[]}} displaySet
+ * @returns {Panel.Grid}
  */
 export function gridOf(displaySet) {
   const ids = inServerOrder(displaySet.imageIds);
@@ -63,14 +69,24 @@ export function gridOf(displaySet) {
   };
 }
 
-/** Voxel [i, j, k] at a point in millimetres, or null outside the grid. */
+/**
+ * Voxel [i, j, k] at a point in millimetres, or null outside the grid.
+ *
+ * @param {Panel.Grid} grid
+ * @param {Point} world
+ */
 export function voxelAt(grid, world) {
   const from = minus(world, grid.origin);
   const ijk = grid.axes.map((axis, n) => Math.round(dot(from, axis) / grid.spacing[n]));
   return ijk.every((index, n) => index >= 0 && index < grid.shape[n]) ? ijk : null;
 }
 
-/** Tables between label values and segment indices, from the server's label table. */
+/**
+ * Tables between label values and segment indices, from the server's label table.
+ *
+ * @param {Api.Label[]} labels
+ * @returns {Panel.Tables}
+ */
 export function tablesOf(labels) {
   const toIndex = new Uint8Array(256);
   const toValue = new Uint8Array(256);
@@ -85,8 +101,8 @@ export function tablesOf(labels) {
  * A labelmap over one series, shown on every plane of the same frame of reference.
  *
  * @param {string} id
- * @param {any} displaySet
- * @param {{name: string, segment: number, rgb: number[]}[]} rows one per segment, in order of segment
+ * @param {Ohif.DisplaySet} displaySet
+ * @param {Panel.Row[]} rows one per segment, in order of segment
  */
 export async function create(id, displaySet, rows) {
   const { segmentationService } = services();
@@ -97,10 +113,18 @@ export async function create(id, displaySet, rows) {
   await segmentationService.createLabelmapForDisplaySet(displaySet, { segmentationId: id, label: id === UNCERTAINTY ? 'Uncertainty' : 'Brain tumour', segments });
 }
 
-/** Whether the labelmap exists. */
+/**
+ * Whether the labelmap exists.
+ *
+ * @param {string} id
+ */
 export const exists = id => Boolean(services().segmentationService.getSegmentation(id));
 
-/** Take a labelmap away from every view. */
+/**
+ * Take a labelmap away from every view.
+ *
+ * @param {string} id
+ */
 export function remove(id) {
   if (exists(id)) {
     services().segmentationService.remove(id);
@@ -110,45 +134,80 @@ export function remove(id) {
 /**
  * Show a labelmap on every plane and 3D view that lacks it. A plane of another frame of reference (a prior) stays bare.
  *
+ * @param {string} id
+ * @param {Panel.Row[]} rows
+ * @param {string} frame of reference
  * @returns {Promise<string[]>} ids of the views that show it now
  */
 export async function show(id, rows, frame, { planesOnly = false } = {}) {
-  const { segmentationService, viewportGridService, cornerstoneViewportService } = services();
+  const { viewportGridService } = services();
+  /** @type {string[]} */
   const shown = [];
-  const isSolid = viewportId => cornerstoneViewportService.getCornerstoneViewport(viewportId)?.type === 'volume3d';
+  const ids = [...viewportGridService.getState().viewports.keys()];
   // Planes first: Cornerstone draws one view after the other, and making surfaces takes seconds.
-  const ids = [...viewportGridService.getState().viewports.keys()].sort((a, b) => isSolid(a) - isSolid(b));
-  for (const viewportId of ids) {
-    const view = cornerstoneViewportService.getCornerstoneViewport(viewportId);
-    const solid = isSolid(viewportId);
-    if (!view || !view.getAllVolumeIds?.().length || view.getFrameOfReferenceUID() !== frame || (solid && planesOnly)) {
+  for (const viewportId of [...ids.filter(key => !isSolid(key)), ...(planesOnly ? [] : ids.filter(isSolid))]) {
+    if (!isOf(viewportId, frame)) {
       continue;
     }
-    if (solid && shown.length) {
+    if (isSolid(viewportId) && shown.length) {
       await new Promise(resolve => setTimeout(resolve, PLANES_DRAWN_MS));
     }
-    if (!segmentationService.getSegmentationRepresentations(viewportId, { segmentationId: id }).length) {
-      const type = solid ? 'Surface' : LABELMAP;
-      await segmentationService.addSegmentationRepresentation(viewportId, { segmentationId: id, type });
-    }
-    // Always, and not by a colour table at creation: OHIF brings representations back after a change of layout, in its own colours.
-    const [{ segments }] = segmentationService.getSegmentationRepresentations(viewportId, { segmentationId: id });
-    rows
-      .filter(({ segment, rgb }) => String(segments[segment]?.color?.slice(0, 3)) !== String(rgb))
-      .forEach(({ segment, rgb }) => segmentationService.setSegmentColor(viewportId, id, segment, [...rgb, 255]));
+    await represent(id, rows, viewportId);
     shown.push(viewportId);
   }
   return shown;
 }
 
-/** Ids of the labelmap's images in the server's order. */
+/** @param {string} viewportId */
+const viewOf = viewportId => services().cornerstoneViewportService.getCornerstoneViewport(viewportId);
+/** @param {string} viewportId */
+const isSolid = viewportId => viewOf(viewportId)?.type === 'volume3d';
+
+/**
+ * Whether a view shows a volume of this frame of reference.
+ *
+ * @param {string} viewportId
+ * @param {string} frame
+ */
+function isOf(viewportId, frame) {
+  const view = viewOf(viewportId);
+  return Boolean(view?.getAllVolumeIds?.().length && view.getFrameOfReferenceUID() === frame);
+}
+
+/**
+ * A labelmap on one view, in our colours.
+ *
+ * @param {string} id
+ * @param {Panel.Row[]} rows
+ * @param {string} viewportId
+ */
+async function represent(id, rows, viewportId) {
+  const { segmentationService } = services();
+  if (!segmentationService.getSegmentationRepresentations(viewportId, { segmentationId: id }).length) {
+    const type = isSolid(viewportId) ? 'Surface' : LABELMAP;
+    await segmentationService.addSegmentationRepresentation(viewportId, { segmentationId: id, type });
+  }
+  // Always, and not by a colour table at creation: OHIF brings representations back after a change of layout, in its own colours.
+  const [{ segments }] = segmentationService.getSegmentationRepresentations(viewportId, { segmentationId: id });
+  rows
+    .filter(({ segment, rgb }) => String(segments[segment]?.color?.slice(0, 3)) !== String(rgb))
+    .forEach(({ segment, rgb }) => segmentationService.setSegmentColor(viewportId, id, segment, [...rgb, 255]));
+}
+
+/**
+ * Ids of the labelmap's images in the server's order.
+ *
+ * @param {string} id
+ */
 const slices = id => inServerOrder(tools().segmentation.getLabelmapImageIds(id));
 
 /**
  * Replace the labelmap by a mask of the server, or a box of it.
  *
+ * @param {string} id
  * @param {Uint8Array} voxels in the server's layout, of the whole grid or of the box
- * @param {number[][]} [box] [[i0, i1], [j0, j1], [k0, k1]]
+ * @param {Uint8Array} toIndex
+ * @param {Box} [box]
  */
 export function write(id, voxels, toIndex, box) {
   const images = slices(id).map(imageOf);
@@ -166,7 +225,12 @@ export function write(id, voxels, toIndex, box) {
   tools().segmentation.triggerSegmentationEvents.triggerSegmentationDataModified(id);
 }
 
-/** The labelmap as a mask in the server's layout; at most one slice is looked up at a time, so it is quick enough to draw by. */
+/**
+ * The labelmap as a mask in the server's layout; at most one slice is looked up at a time, so it is quick enough to draw by.
+ *
+ * @param {string} id
+ * @param {Uint8Array} toValue
+ */
 export function read(id, toValue) {
   const images = slices(id).map(imageOf);
   const size = images[0].rows * images[0].columns;
@@ -186,6 +250,9 @@ export function read(id, toValue) {
  *
  * @param {Uint8Array} voxels
  * @param {Uint8Array | null} before
+ * @param {Api.Region[]} regions
+ * @param {number} voxelMl
+ * @returns {Panel.Volumes}
  */
 export function measure(voxels, before, regions, voxelMl) {
   const counts = new Uint32Array(256);
@@ -202,6 +269,7 @@ export function measure(voxels, before, regions, voxelMl) {
       removed += value === 0 ? 1 : 0;
     }
   }
+  /** @param {Api.Region} region */
   const ofRegion = ({ labels }) => labels.reduce((sum, value) => sum + counts[value], 0) * voxelMl;
   return {
     labels: counts,
@@ -214,7 +282,12 @@ export function measure(voxels, before, regions, voxelMl) {
   };
 }
 
-/** Choose the segment that the brushes paint, on every view. */
+/**
+ * Choose the segment that the brushes paint, on every view.
+ *
+ * @param {string} id
+ * @param {number} segment
+ */
 export function activate(id, segment) {
   const { segmentationService, viewportGridService } = services();
   for (const viewportId of viewportGridService.getState().viewports.keys()) {
@@ -225,7 +298,13 @@ export function activate(id, segment) {
   segmentationService.setActiveSegment(id, segment);
 }
 
-/** Show or hide one segment on every view. */
+/**
+ * Show or hide one segment on every view.
+ *
+ * @param {string} id
+ * @param {number} segment
+ * @param {boolean} visible
+ */
 export function setVisible(id, segment, visible) {
   const { segmentationService, viewportGridService } = services();
   for (const viewportId of viewportGridService.getState().viewports.keys()) {
@@ -235,7 +314,12 @@ export function setVisible(id, segment, visible) {
   }
 }
 
-/** How labelmaps look: the tumour with outlines, the uncertainty as a film. */
+/**
+ * How labelmaps look: the tumour with outlines, the uncertainty as a film.
+ *
+ * @param {string} id
+ * @param {{fillAlpha: number, outlineWidth: number}} look
+ */
 export function style(id, { fillAlpha, outlineWidth }) {
   const alphas = { fillAlpha, fillAlphaInactive: fillAlpha };
   const outline = { renderOutline: outlineWidth > 0, renderOutlineInactive: outlineWidth > 0, outlineWidth, outlineWidthInactive: outlineWidth };

@@ -54,6 +54,7 @@ const modeInstance = {
   toolbarButtons: [{ $reference: 'cornerstone.toolbarButtons' }],
   toolbarSections: [{ $reference: 'cornerstone.segmentationModeToolbarSections' }],
 
+  /** @param {{modalities: string}} study */
   isValidMode: ({ modalities }) => {
     const valid = String(modalities).split('\\').includes('MR');
     return { valid, description: valid ? 'MR study' : 'Needs an MR study' };
@@ -64,6 +65,7 @@ const modeInstance = {
       path: 'braintumor',
       layoutTemplate: () => structuredClone(layout),
       // Awaited by OHIF before the hanging protocol runs.
+      /** @param {{studyInstanceUIDs: string[]}} asked */
       init: async ({ studyInstanceUIDs }) => {
         await load(studyInstanceUIDs);
         await withPrior();
@@ -71,6 +73,7 @@ const modeInstance = {
     },
   ],
 
+  /** @param {Ohif.Managers} managers */
   onModeEnter({ servicesManager, commandsManager, extensionManager }) {
     const { toolbarService, toolGroupService, customizationService, measurementService } = servicesManager.services;
     measurementService.clearMeasurements();
@@ -81,6 +84,7 @@ const modeInstance = {
     }
   },
 
+  /** @param {Ohif.Managers} managers */
   onModeExit({ servicesManager }) {
     const { toolGroupService, syncGroupService, segmentationService, cornerstoneViewportService, uiDialogService, uiModalService } =
       servicesManager.services;

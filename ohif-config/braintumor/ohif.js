@@ -3,30 +3,36 @@
  * Everything else of the panel asks here, so that what we use of OHIF is visible in one place.
  */
 
-/** @type {{servicesManager: any, commandsManager: any, extensionManager: any} | null} */
+/** @type {Ohif.Managers | null} */
 let managers = null;
 
-/** Remember OHIF's managers; called once, when the extension is registered. */
-export function remember(handed) {
-  managers = handed;
+/**
+ * Remember OHIF's managers; called once, when the extension is registered.
+ *
+ * @param {Ohif.Managers} given
+ */
+export function remember(given) {
+  managers = given;
 }
 
-/** OHIF's services by name, e.g. `services().segmentationService`. */
-export function services() {
+function handed() {
   if (!managers) {
     throw new Error('OHIF has not registered the extension yet');
   }
-  return managers.servicesManager.services;
+  return managers;
 }
 
-/** Run one of OHIF's commands. */
+/** OHIF's services by name, e.g. `services().segmentationService`. */
+export const services = () => handed().servicesManager.services;
+
+/**
+ * Run one of OHIF's commands.
+ *
+ * @param {string} command
+ * @param {object} [options]
+ */
 export function run(command, options = {}) {
-  return managers.commandsManager.run(command, options);
-}
-
-/** OHIF's list of instances, series and studies that were loaded. */
-export function dataSource() {
-  return managers.extensionManager.getActiveDataSource()[0];
+  return handed().commandsManager.run(command, options);
 }
 
 /** Cornerstone3D, as OHIF's cornerstone extension exposes it. */
@@ -47,6 +53,7 @@ export function dropRequests() {
 /** Study UIDs of the address bar: the current study first, priors after it. */
 export function studiesInUrl() {
   const query = new URLSearchParams(window.location.search);
+  /** @type {string[]} */
   const found = [];
   for (const [name, value] of query) {
     if (name.toLowerCase() === 'studyinstanceuids') {
@@ -59,7 +66,12 @@ export function studiesInUrl() {
 /** Whether the person asked for the current study without its prior. */
 export const isAlone = () => new URLSearchParams(window.location.search).has('alone');
 
-/** Load a study, and priors to show beside it, by URL: a fresh page holds nothing of the last case. */
+/**
+ * Load a study, and priors to show beside it, by URL: a fresh page holds nothing of the last case.
+ *
+ * @param {string} study
+ * @param {string[]} priors
+ */
 export function openStudy(study, priors = [], { alone = false, replace = false } = {}) {
   const query = new URLSearchParams([...[study, ...priors].map(uid => ['StudyInstanceUIDs', uid]), ...(alone ? [['alone', '1']] : [])]);
   window.location[replace ? 'replace' : 'assign'](`/ohif/braintumor?${query}`);

@@ -5,7 +5,7 @@ import * as masks from './masks.js';
 import * as session from './session.js';
 import { services } from './ohif.js';
 import { sequenceOf } from './sequences.js';
-import { store } from './store.js';
+import { present, store } from './store.js';
 
 /** Steps of entropy, dark to bright; the lowest is not drawn. After matplotlib's "inferno", even in lightness. */
 export const STEPS = [
@@ -53,9 +53,9 @@ async function draw() {
   const { voxels } = await own(api.uncertainty(study, series));
   const { displaySetService } = services();
   const displaySet = displaySetService.getActiveDisplaySets().find(set => set.SeriesInstanceUID === series && sequenceOf(set) !== 'none');
-  await own(masks.create(masks.UNCERTAINTY, displaySet, rows));
+  await own(masks.create(masks.UNCERTAINTY, present(displaySet), rows));
   masks.write(masks.UNCERTAINTY, voxels, toStep);
-  await own(masks.show(masks.UNCERTAINTY, rows, session.grid().frame, { planesOnly: true }));
+  await own(masks.show(masks.UNCERTAINTY, rows, present(session.grid()).frame, { planesOnly: true }));
   masks.style(masks.UNCERTAINTY, { fillAlpha: 0.5, outlineWidth: 0 });
   await session.showEverywhere(); // the brushes paint the active labelmap: it must be the tumour again
 }

@@ -20,33 +20,43 @@ export const TAG = 'braintumor-panel';
 const SCROLLS = [viewHead.head, viewHead.study, viewMask.segment, viewMask.regions, viewTrack.change, viewEdit.edit, viewLoop.training, viewLoop.history];
 const STAYS = [viewHead.notices, viewEdit.submit, viewLoop.next, () => viewHead.help(keys.help)];
 
-class Panel extends HTMLElement {
+/** @param {EventTarget | null} target */
+const isTyped = target => target instanceof Element && target.matches('input:not([type=checkbox], [type=range]), select');
+
+class PanelElement extends HTMLElement {
+  /** @type {(() => void)[] | null} What ends with the panel. */
+  ends = null;
+
   connectedCallback() {
     const root = this.shadowRoot ?? this.attachShadow({ mode: 'open' });
+    /** @type {Panel.Part[]} */
     const scrolls = SCROLLS.map(make => make());
+    /** @type {Panel.Part[]} */
     const stays = STAYS.map(make => make());
     const parts = [...scrolls, ...stays];
     const style = h('link', { rel: 'stylesheet', href: new URL('./style.css', import.meta.url).href });
+    /** @param {Panel.Part[]} some */
     const elements = some => some.map(part => part.element);
     const body = h('div', { className: 'panel' }, h('div', { className: 'scroll' }, ...elements(scrolls)), h('footer', {}, ...elements(stays)));
     root.replaceChildren(style, body);
     // OHIF's hotkeys see the host element, not the field inside it, and would take letters for commands.
-    ['keydown', 'keypress', 'keyup'].forEach(name => body.addEventListener(name, event => event.target.matches('input:not([type=checkbox], [type=range]), select') && event.stopPropagation()));
+    ['keydown', 'keypress', 'keyup'].forEach(name => body.addEventListener(name, event => isTyped(event.target) && event.stopPropagation()));
+    /** @param {Panel.State} state */
     const show = state => parts.forEach(part => part.update(state));
-    this.ends = [store.subscribe(show), images.follow(), ...parts.map(part => part.end).filter(Boolean)];
+    this.ends = [store.subscribe(show), images.follow(), ...parts.flatMap(part => part.end ?? [])];
     this.begin();
   }
 
   async begin() {
     const { ends } = this;
     await session.start();
-    if (this.ends !== ends) {
+    if (!ends || this.ends !== ends) {
       return; // the study has left the screen, and this panel with it
     }
-    this.ends.push(editing.followToolbar());
+    ends.push(editing.followToolbar());
     editing.linkCursors();
     let last = store.state.mask;
-    this.ends.push(
+    ends.push(
       store.subscribe(({ mask }) => {
         if (mask !== last) {
           last = mask;
@@ -66,5 +76,5 @@ class Panel extends HTMLElement {
 }
 
 if (!customElements.get(TAG)) {
-  customElements.define(TAG, Panel);
+  customElements.define(TAG, PanelElement);
 }

@@ -3,18 +3,27 @@ import * as api from './api.js';
 import { h, mL, shown, signed, when } from './dom.js';
 
 const study = new URLSearchParams(location.search).get('study') ?? '';
-const page = document.getElementById('report');
+const page = /** @type {HTMLElement} */ (document.getElementById('report'));
 const NAME = 'braintumor.annotator'; // the panel's own key: one name for both
+/** @type {Record<string, string>} */
 const ARROWS = { grown: '↑', shrunk: '↓', unchanged: '=' };
+/** @type {Record<string, string>} */
 const STAGES = { study: 'Reading the study', case: 'Preparing the images', engine: 'Loading the model', segment: 'Segmenting', measure: 'Measuring', compare: 'Comparing with earlier visits', report: 'Writing the report', archive: 'Storing in the archive' };
 
+/** @type {api.Problem | null} */
 let problem = null;
 let busy = '';
 
+/** @type {(language: string, section: string) => string} */
 const kept = (language, section) => `braintumor.report.${study}.${language}.${section}`;
-const name = () => localStorage.getItem(NAME) ?? '';
+const annotator = () => localStorage.getItem(NAME) ?? '';
 
-/** Run an action; what fails is said at the top, and nothing typed is lost. */
+/**
+ * Run an action; what fails is said at the top, and nothing typed is lost.
+ *
+ * @param {string} words
+ * @param {() => Promise<Api.Report | void>} action
+ */
 async function attempt(words, action) {
   busy = words;
   problem = null;
@@ -66,6 +75,7 @@ const make = () =>
     });
   });
 
+/** @param {Api.Report} report */
 function show(report) {
   const isDraft = report.status === 'draft';
   document.title = `Report, ${isDraft ? 'draft' : 'final'} ${report.version}`;
@@ -78,14 +88,24 @@ function show(report) {
   say();
 }
 
-/** What the reader came for is on top. */
-const ordered = sections => [...sections].sort((one, other) => (other.name === 'impression') - (one.name === 'impression'));
+/** @param {Api.Section} section */
+const isImpression = section => section.name === 'impression';
 
+/**
+ * What the reader came for is on top.
+ *
+ * @param {Api.Section[]} sections
+ */
+const ordered = sections => [...sections].sort((one, other) => Number(isImpression(other)) - Number(isImpression(one)));
+
+/** @param {Api.Report} report @param {boolean} isDraft */
 function header(report, isDraft) {
   const { patient, approved, version } = report;
   const status = isDraft ? `Draft, version ${version}: not approved` : `Final, version ${version}: approved by ${approved.by}, ${when(approved.when)}`;
   const who = [patient.name, patient.id, report.study_date].filter(Boolean).join(' · ');
-  const by = h('input', { type: 'text', value: name(), placeholder: 'Your name', 'aria-label': 'Your name', maxLength: 64, oninput: () => localStorage.setItem(NAME, by.value) });
+  /** @type {HTMLInputElement} */
+  const by = h('input', { type: 'text', value: annotator(), placeholder: 'Your name', 'aria-label': 'Your name', maxLength: 64, oninput: () => localStorage.setItem(NAME, by.value) });
+  /** @param {(by: string) => unknown} action */
   const named = action => () => {
     if (!by.value.trim()) {
       by.focus();
@@ -104,14 +124,15 @@ function header(report, isDraft) {
       by,
       !report.fresh && h('button', { onclick: make, title: 'A mask or an image has changed since' }, 'Make again from the new mask'),
       h('a', { className: 'button', href: api.reportPdf(study), target: '_blank', rel: 'noopener' }, 'PDF'),
-      isDraft && h('button', { className: 'primary', onclick: named(who => approve(report, who)) }, 'Approve and sign'),
-      !isDraft && h('button', { onclick: named(who => amend(who)) }, 'Amend'),
+      isDraft && h('button', { className: 'primary', onclick: named(given => approve(report, given)) }, 'Approve and sign'),
+      !isDraft && h('button', { onclick: named(amend) }, 'Amend'),
       !isDraft && report.sendable && h('button', { onclick: send }, 'Send to the record'),
       !isDraft && h('button', { onclick: archive }, 'Store in the archive')
     )
   );
 }
 
+/** @param {Api.Report} report @param {string} by */
 function approve(report, by) {
   const open = document.querySelector('textarea');
   if (open) {
@@ -126,6 +147,7 @@ function approve(report, by) {
   }
 }
 
+/** @param {string} by */
 function amend(by) {
   const reason = prompt('Why is the report amended?');
   if (reason?.trim()) {
@@ -145,14 +167,22 @@ const send = () =>
     await api.follow(await api.sendReport(study), () => {});
   });
 
-/** What to check first, one column per language; a message of a report of an old version is in English only. */
+/**
+ * What to check first, one column per language; a message of a report of an old version is in English only.
+ * @param {Api.Report} report
+ */
 function warnings({ flags, languages }) {
-  const words = ({ message, messages }, code) => h('p', { lang: messages[code] === message ? 'en' : code }, messages[code]);
+  /** @param {Api.Flag} flag @param {string} code */
+  const words = ({ message, messages = {} }, code) => {
+    const text = messages[code] ?? message;
+    return h('p', { lang: text === message ? 'en' : code }, text);
+  };
   return flags
     .filter(({ severity }) => severity !== 'info')
     .map(flag => h('div', { className: `note columns ${flag.severity}` }, ...languages.map(({ code }) => words(flag, code))));
 }
 
+/** @param {Api.Report} report */
 function side(report) {
   const first = report.pictures.filter(({ name }) => name === 'sequences' || name === 'diameters');
   return h(
@@ -163,11 +193,14 @@ function side(report) {
   );
 }
 
+/** @param {Api.ReportRegion[]} regions */
 function numbers(regions) {
   const compared = regions.some(({ prior_ml }) => prior_ml !== null);
   const head = compared ? ['', 'Prior mL', 'Now mL', 'Change'] : ['', 'mL'];
+  /** @param {Api.ReportRegion} region */
   const changed = ({ change_ml, change_percent, direction }) =>
     change_ml === null ? '–' : `${ARROWS[direction]} ${signed(change_ml)}${change_percent === null ? '' : ` (${signed(change_percent, 0)} %)`}`;
+  /** @param {Api.ReportRegion} region */
   const row = region => [...(compared ? [mL(region.prior_ml)] : []), mL(region.ml), ...(compared ? [changed(region)] : [])];
   return h(
     'table',
@@ -177,9 +210,10 @@ function numbers(regions) {
   );
 }
 
+/** @param {Api.Report} report @param {Api.Section} section @param {boolean} isDraft */
 function part(report, section, isDraft) {
   const cells = report.languages.map(language => cell(report, section, language, isDraft));
-  const alone = section.edited_alone.map(code => report.languages.find(one => one.code === code).name);
+  const alone = section.edited_alone.flatMap(code => report.languages.filter(one => one.code === code)).map(({ name }) => name);
   return h(
     'section',
     { className: `part ${section.name}` },
@@ -188,17 +222,20 @@ function part(report, section, isDraft) {
   );
 }
 
+/** @param {Api.Report} report @param {Api.Section} section @param {Api.Language} language @param {boolean} isDraft */
 function cell(report, section, { code }, isDraft) {
   const lines = section.lines[code] ?? [];
   const text = lines.map(line => line.text).join('\n');
   const key = kept(code, section.name);
   const box = h('div', {}, ...lines.map(line => h('p', { className: line.origin }, line.text)));
+  /** @type {HTMLTextAreaElement} */
   const area = h('textarea', { value: localStorage.getItem(key) ?? text, spellcheck: true, lang: code, 'aria-label': section.titles[code], oninput: () => localStorage.setItem(key, area.value) });
   const save = h('button', { className: 'primary', onclick: () => saved() }, 'Save');
   const discard = h('button', { onclick: () => { localStorage.removeItem(key); area.value = text; open(false); } }, 'Discard');
   const editor = h('div', {}, area, h('div', { className: 'actions' }, save, discard));
   const edit = h('button', { className: 'quiet', 'aria-label': `Edit ${section.titles[code]}`, onclick: () => open(true) }, 'Edit');
   const element = h('div', { className: 'cell', lang: code }, h('div', { className: 'title' }, h('h2', {}, section.titles[code]), isDraft && edit), box);
+  /** @param {boolean} isOpen */
   function open(isOpen) {
     shown(box, !isOpen);
     shown(edit, !isOpen);
@@ -210,9 +247,11 @@ function cell(report, section, { code }, isDraft) {
     }
   }
   async function saved() {
-    const by = name().trim();
+    const by = annotator().trim();
     if (!by) {
-      document.querySelector('header input').focus();
+      /** @type {HTMLInputElement | null} */
+      const field = document.querySelector('header input');
+      field?.focus();
       problem = new api.Problem({ title: 'Your name is missing', detail: 'It stands in the history of the report.', remedy: 'Type it at the top, then save.' });
       return say();
     }
@@ -228,6 +267,7 @@ function cell(report, section, { code }, isDraft) {
   return element;
 }
 
+/** @param {Api.Report} report */
 function history(report) {
   const rows = report.history.map(({ when: at, action, who, detail }) => h('tr', {}, ...[when(at), action, who, detail].map(word => h('td', {}, word))));
   return h('details', {}, h('summary', {}, `History (${rows.length})`), h('table', { className: 'history' }, h('tbody', {}, ...rows)));
@@ -238,4 +278,4 @@ addEventListener('beforeunload', event => {
     event.preventDefault();
   }
 });
-attempt('', async () => null);
+attempt('', async () => {});

@@ -5,14 +5,29 @@ import * as drafts from './drafts.js';
 import * as masks from './masks.js';
 import { cornerstone, services, studiesInUrl, tools } from './ohif.js';
 import * as sequences from './sequences.js';
-import { dismiss, notify, store } from './store.js';
+import { dismiss, notify, present, store } from './store.js';
 
 const MEASURE_AFTER_MS = 120;
 const KEEP_AFTER_MS = 400;
 const FILL = 0.3; // of the tumour; only outlines while the uncertainty is shown
 
-/** What the screen holds besides the state: big arrays and timers. */
+/**
+ * What the screen holds besides the state: big arrays and timers.
+ *
+ * @typedef {object} Held
+ * @property {Panel.Tables | null} tables
+ * @property {Panel.Grid | null} grid
+ * @property {Ohif.DisplaySet | null} displaySet
+ * @property {Uint8Array | null} base what edits are compared with
+ * @property {boolean} writing
+ * @property {boolean} counting
+ * @property {boolean} keeping
+ * @property {boolean} leaving
+ */
+
+/** @type {Held} */
 const NOTHING = { tables: null, grid: null, displaySet: null, base: null, writing: false, counting: false, keeping: false, leaving: false };
+/** @type {Held & {draft: string, timers: Record<string, number>, undo: (() => void)[]}} */
 const held = { ...NOTHING, draft: '', timers: {}, undo: [] };
 
 /** Connect to the server and bring up the study of the address bar. */
@@ -66,6 +81,7 @@ export async function connect() {
   }
 }
 
+/** @param {string} study */
 async function answerAbout(study) {
   const known = sequences.known(study);
   const answer = known?.answer ?? (await api.study(study));
@@ -73,12 +89,16 @@ async function answerAbout(study) {
   return answer;
 }
 
-/** The series whose grid the mask has: T1ce if it is there. Waits until OHIF shows something. */
+/**
+ * The series whose grid the mask has: T1ce if it is there. Waits until OHIF shows something.
+ *
+ * @param {string} study
+ */
 async function referenceSeries(study) {
   const { displaySetService } = services();
   for (let tries = 0; tries < 300; tries += 1) {
     const sets = displaySetService.getActiveDisplaySets().filter(set => set.StudyInstanceUID === study && set.imageIds?.length > 1);
-    const ranked = store.state.info.references.flatMap(uid => sets.filter(set => set.SeriesInstanceUID === uid));
+    const ranked = present(store.state.info).references.flatMap(uid => sets.filter(set => set.SeriesInstanceUID === uid));
     const frame = ranked[0] && masks.gridOf(ranked[0]).frame;
     if (frame && views().some(view => view.getFrameOfReferenceUID() === frame)) {
       return ranked[0];
@@ -93,7 +113,7 @@ export function views() {
   const { viewportGridService, cornerstoneViewportService } = services();
   return [...viewportGridService.getState().viewports.keys()]
     .map(id => cornerstoneViewportService.getCornerstoneViewport(id))
-    .filter(view => view?.getAllVolumeIds?.().length);
+    .flatMap(view => (view?.getAllVolumeIds?.().length ? [view] : []));
 }
 
 /** Segment the study, with progress; unsaved edits are kept as a draft and asked about first. */
@@ -103,6 +123,7 @@ export async function segment() {
     return;
   }
   const here = sameStudy();
+  /** @param {Api.Job | null} job */
   const show = job => here() && store.set({ job });
   await attempt('segment', async () => {
     const job = await own(api.follow(await own(api.segment(study)), show));
@@ -113,8 +134,8 @@ export async function segment() {
     const [about, info] = await own(Promise.all([api.about(), api.study(study)]));
     store.set({ about, info });
     if (store.state.dirty) {
-      const load = { label: 'Show it', run: () => load_('model:' + job.result?.model_version) };
-      notify({ key: 'segment', kind: 'done', title: 'Segmented', detail: 'Your unsaved edits are still shown; showing the new mask replaces them.', actions: [load] });
+      const showIt = { label: 'Show it', run: () => replace(`model:${job.result?.model_version}`) };
+      notify({ key: 'segment', kind: 'done', title: 'Segmented', detail: 'Your unsaved edits are still shown; showing the new mask replaces them.', actions: [showIt] });
     } else {
       await loadInto(await modelMask(job));
     }
@@ -122,37 +143,41 @@ export async function segment() {
   show(null);
 }
 
-/** The model's own mask if the server can name it, else the one it serves by default. */
+/**
+ * The model's own mask if the server can name it, else the one it serves by default.
+ *
+ * @param {Api.Job} job
+ */
 async function modelMask(job) {
   const version = job.result?.model_version;
   const { study, series } = store.state;
   try {
     return await own(api.mask(study, series, version ? `model:${version}` : undefined));
   } catch (error) {
-    if (error.status === 404 || error.status === 422) {
+    if ([404, 422].includes(api.statusOf(error) ?? 0)) {
       return own(api.mask(study, series));
     }
     throw error;
   }
 }
 
-export const cancelSegment = () => attempt('cancel', () => api.cancelJob(store.state.job.id));
+export const cancelSegment = () => attempt('cancel', () => api.cancelJob(present(store.state.job).id));
 
 /** The label, which is the newest mask by a human; else the model's; else nothing. */
 async function loadNewest() {
   const { study, series, info } = store.state;
-  const label = info.versions.find(({ kind }) => kind === 'human');
+  const label = present(info).versions.find(({ kind }) => kind === 'human');
   try {
     await loadInto(await own(api.mask(study, series, label?.uid)));
   } catch (error) {
-    if (error.status !== 404 || label) {
+    if (api.statusOf(error) !== 404 || label) {
       throw error;
     }
   }
 }
 
 /** The newest label by a person that this page knows of: whoever submits a newer one meanwhile must not be covered up. */
-const newestLabel = () => store.state.info.versions.find(({ kind }) => kind === 'human')?.uid ?? 'none';
+const newestLabel = () => present(store.state.info).versions.find(({ kind }) => kind === 'human')?.uid ?? 'none';
 
 /** Masks may have been made elsewhere: ask again, and show the newest where there is none yet. */
 export async function refresh() {
@@ -162,31 +187,40 @@ export async function refresh() {
   }
 }
 
-/** Show a stored version. Unsaved edits are asked about first. */
+/**
+ * Show a stored version. Unsaved edits are asked about first.
+ *
+ * @param {string} version
+ */
 export function load(version) {
   if (store.state.dirty) {
-    const replace = { label: 'Replace them', run: () => load_(version) };
-    notify({ key: 'replace', title: 'There are unsaved edits', detail: 'Showing another version replaces them.', actions: [replace] });
+    const anyway = { label: 'Replace them', run: () => replace(version) };
+    notify({ key: 'replace', title: 'There are unsaved edits', detail: 'Showing another version replaces them.', actions: [anyway] });
     return;
   }
-  load_(version);
+  replace(version);
 }
 
-const load_ = version =>
+/** @param {string} version */
+const replace = version =>
   attempt('load', async () => {
     const { study, series } = store.state;
     await loadInto(await own(api.mask(study, series, version)));
     await drafts.forget(held.draft);
   });
 
-/** Put a mask of the server on the screen; it becomes what edits are compared with. */
+/**
+ * Put a mask of the server on the screen; it becomes what edits are compared with.
+ *
+ * @param {Pick<Api.Voxels, 'voxels' | 'version'>} mask
+ */
 async function loadInto({ voxels, version }) {
   await ensureLabelmap(voxels);
   held.base = voxels;
   put(voxels);
-  const stored = store.state.info.versions.find(({ uid }) => uid === version);
+  const stored = present(store.state.info).versions.find(({ uid }) => uid === version);
   const kind = stored?.kind ?? (version ? 'model' : 'empty');
-  const author = kind === 'human' ? stored.author : version?.replace('model:', 'model ');
+  const author = stored?.kind === 'human' ? stored.author : version?.replace('model:', 'model ');
   store.set({ mask: { version, kind, author, known: newestLabel() }, savedAt: null });
   forgetHistory();
   measureNow();
@@ -194,67 +228,77 @@ async function loadInto({ voxels, version }) {
 
 /** Begin with nothing, for a study that was not segmented. */
 export async function startEmpty() {
-  const [i, j, k] = held.grid.shape;
+  const [i, j, k] = present(held.grid).shape;
   await attempt('load', () => loadInto({ voxels: new Uint8Array(i * j * k), version: null }));
 }
 
+/** @param {Uint8Array} voxels */
 async function ensureLabelmap(voxels) {
-  const [i, j, k] = held.grid.shape;
+  const [i, j, k] = present(held.grid).shape;
   if (voxels.length !== i * j * k) {
     throw new api.Problem({ title: 'The mask does not fit the images', detail: `It has ${voxels.length} voxels, the series ${i} x ${j} x ${k}.`, remedy: 'Report this: nothing was changed.' });
   }
-  await own(masks.create(masks.SEGMENTATION, held.displaySet, store.state.about.labels));
+  await own(masks.create(masks.SEGMENTATION, present(held.displaySet), present(store.state.about).labels));
   await showEverywhere();
 }
 
 /** After a change of layout, new views need the labelmap too. */
 export async function showEverywhere() {
-  const { about, segment, hidden } = store.state;
+  const { about, segment: chosen, hidden } = store.state;
   if (!held.grid || !masks.exists(masks.SEGMENTATION)) {
     return;
   }
-  await own(masks.show(masks.SEGMENTATION, about.labels, held.grid.frame));
+  await own(masks.show(masks.SEGMENTATION, present(about).labels, held.grid.frame));
   masks.style(masks.SEGMENTATION, { fillAlpha: store.state.uncertainty === 'off' ? FILL : 0, outlineWidth: 2 });
-  masks.activate(masks.SEGMENTATION, segment);
+  masks.activate(masks.SEGMENTATION, chosen);
   hidden.forEach(index => masks.setVisible(masks.SEGMENTATION, index, false));
 }
 
+/** @param {Uint8Array} voxels @param {Box} [box] */
 function put(voxels, box) {
   held.writing = true;
   try {
-    masks.write(masks.SEGMENTATION, voxels, held.tables.toIndex, box);
+    masks.write(masks.SEGMENTATION, voxels, present(held.tables).toIndex, box);
   } finally {
     held.writing = false;
   }
 }
 
 /** The mask on the screen, in the server's layout. */
-export const current = () => masks.read(masks.SEGMENTATION, held.tables.toValue);
+export const current = () => masks.read(masks.SEGMENTATION, present(held.tables).toValue);
 
 export const grid = () => held.grid;
 
-/** Replace a box of the mask as an edit that can be undone. */
+/**
+ * Replace a box of the mask, or all of it, as an edit that can be undone.
+ *
+ * @param {Uint8Array} voxels
+ * @param {Box} [box]
+ */
 export function edit(voxels, box) {
   const before = current();
   put(voxels, box);
   const after = current();
-  const restore = undo => {
+  /** @param {boolean} undo */
+  const restoreMemo = undo => {
     put(undo ? before : after);
     changed();
   };
-  cornerstone().utilities.HistoryMemo.DefaultHistoryMemo.push({ restoreMemo: restore, id: masks.SEGMENTATION, operationType: 'labelmap' });
+  cornerstone().utilities.HistoryMemo.DefaultHistoryMemo.push({ restoreMemo, id: masks.SEGMENTATION, operationType: 'labelmap' });
   changed();
 }
 
 function forgetHistory() {
   const history = cornerstone().utilities.HistoryMemo.DefaultHistoryMemo;
-  history.size = history.size; // the setter empties the ring: strokes on the last mask cannot be undone on this one
+  const { size } = history;
+  history.size = size; // the setter empties the ring: strokes on the last mask cannot be undone on this one
 }
 
 /** Listen to brushes and to changes of layout. */
 function listen() {
   const { Enums } = tools();
   const target = cornerstone().eventTarget;
+  /** @param {CustomEvent} event */
   const onData = event => {
     if (event.detail.segmentationId === masks.SEGMENTATION && !held.writing) {
       changed();
@@ -268,11 +312,17 @@ function listen() {
   const { unsubscribe } = cornerstoneViewportService.subscribe(cornerstoneViewportService.EVENTS.VIEWPORT_DATA_CHANGED, soon);
   held.undo.push(unsubscribe);
 
+  /** @param {Event} event */
   const ask = event => (store.state.dirty || held.counting) && !held.leaving && event.preventDefault();
   window.addEventListener('beforeunload', ask);
   held.undo.push(() => window.removeEventListener('beforeunload', ask));
 }
 
+/**
+ * @param {string} name
+ * @param {() => unknown} action
+ * @param {number} delay in ms
+ */
 function later(name, action, delay) {
   clearTimeout(held.timers[name]);
   held.timers[name] = setTimeout(action, delay);
@@ -291,7 +341,7 @@ function measureNow() {
   if (!held.grid || !masks.exists(masks.SEGMENTATION)) {
     return;
   }
-  const volumes = masks.measure(current(), held.base, store.state.about.regions, held.grid.voxelMl);
+  const volumes = masks.measure(current(), held.base, present(store.state.about).regions, held.grid.voxelMl);
   store.set({ volumes, dirty: volumes.changed > 0 });
 }
 
@@ -313,18 +363,19 @@ async function keepDraft() {
       return;
     }
     const at = Date.now();
-    await drafts.keep({ id: held.draft, study, series, shape: held.grid.shape, voxels: current(), base: mask?.version ?? null, known: mask?.known, at });
+    await drafts.keep({ id: held.draft, study, series, shape: present(held.grid).shape, voxels: current(), base: mask?.version ?? null, known: mask?.known, at });
     store.set({ savedAt: at });
   } catch (error) {
-    notify({ key: 'draft', kind: 'error', title: 'This browser does not keep your edits', detail: String(error?.message ?? error), remedy: 'Free disk space or leave private browsing, and submit soon.' });
+    notify({ key: 'draft', kind: 'error', title: 'This browser does not keep your edits', detail: api.asProblem(error).detail, remedy: 'Free disk space or leave private browsing, and submit soon.' });
   }
 }
 
 async function offerDraft() {
   const found = await own(drafts.find(store.state.study).catch(() => []));
-  found.filter(draft => draft.series === store.state.series && String(draft.shape) === String(held.grid.shape)).forEach(offer);
+  found.filter(draft => draft.series === store.state.series && String(draft.shape) === String(held.grid?.shape)).forEach(offer);
 }
 
+/** @param {Panel.Draft} draft */
 function offer(draft) {
   notify({
     key: `restore-${draft.id}`,
@@ -337,6 +388,7 @@ function offer(draft) {
   });
 }
 
+/** @param {Panel.Draft} draft */
 async function restore(draft) {
   if (draft.base && draft.base !== store.state.mask?.version) {
     const { study, series } = store.state;
@@ -345,12 +397,17 @@ async function restore(draft) {
   if (!store.state.mask) {
     await loadInto({ voxels: new Uint8Array(draft.voxels.length), version: null });
   }
-  store.set({ mask: { ...store.state.mask, known: draft.known ?? store.state.mask.known } });
+  const mask = present(store.state.mask);
+  store.set({ mask: { ...mask, known: draft.known ?? mask.known } });
   held.draft = draft.id; // further edits go on with this draft
   edit(draft.voxels);
 }
 
-/** Store the mask at the server; the draft goes only after the server has confirmed. */
+/**
+ * Store the mask at the server; the draft goes only after the server has confirmed.
+ *
+ * @param {string} annotator
+ */
 export async function submit(annotator, { force = false } = {}) {
   await attempt('submit', async () => {
     const { study, series, mask } = store.state;
@@ -366,7 +423,7 @@ export async function submit(annotator, { force = false } = {}) {
       await keepDraft();
       notify({ key: 'submit', kind: 'done', title: 'Submitted', detail: 'The archive holds your label; the version before it is kept.' });
     } catch (error) {
-      if (error.status !== 409 || force) {
+      if (!(error instanceof api.Problem) || error.status !== 409 || force) {
         throw error;
       }
       conflict(error, annotator);
@@ -374,8 +431,9 @@ export async function submit(annotator, { force = false } = {}) {
   });
 }
 
+/** @param {api.Problem} problem @param {string} annotator */
 function conflict(problem, annotator) {
-  const newer = problem.rest?.newer;
+  const newer = problem.rest.newer;
   const who = newer ? `${newer.author}${newer.created ? `, ${new Date(newer.created).toLocaleString()}` : ''}` : 'Someone';
   notify({
     key: 'submit',

@@ -8,6 +8,7 @@ export class Store {
   constructor(initial) {
     this.initial = initial;
     this.state = { ...initial };
+    /** @type {Set<(state: State) => void>} */
     this.listeners = new Set();
     this.told = true;
   }
@@ -28,21 +29,24 @@ export class Store {
     this.set(this.initial);
   }
 
-  /** @returns {() => void} ends the subscription */
+  /**
+   * @param {(state: State) => void} listener
+   * @returns {() => void} ends the subscription
+   */
   subscribe(listener) {
     this.listeners.add(listener);
     listener(this.state);
-    return () => this.listeners.delete(listener);
+    return () => void this.listeners.delete(listener);
   }
 }
 
 /** Everything that the panel shows. */
-export const store = new Store({
+export const store = new Store(/** @type {Panel.State} */ ({
   phase: 'connecting', // connecting | ready | offline
   about: null,
-  study: null, // UID
+  study: '', // UID
   info: null, // the server's answer about the study
-  series: null, // UID of the series whose grid the mask has
+  series: '', // UID of the series whose grid the mask has
   mask: null, // {version, author, kind: 'model'|'human'|'empty', known: newest label when it was loaded}
   volumes: null,
   dirty: false,
@@ -62,18 +66,36 @@ export const store = new Store({
   strategy: 'entropy',
   notices: [], // {id, kind: 'error'|'info'|'done', title, detail, remedy, actions: [{label, run}]}
   help: false,
-});
+}));
 
-let count = 0;
-
-/** Show a message; one with the same key replaces its predecessor. */
-export function notify({ key, ...notice }) {
-  count += 1;
-  const id = key ?? `notice-${count}`;
+/**
+ * Show a message; one with the same key replaces its predecessor.
+ *
+ * @param {Omit<Panel.Notice, 'id' | 'kind'> & {key: string, kind?: Panel.Notice['kind']}} notice
+ */
+export function notify({ key: id, ...notice }) {
   store.set({ notices: [...store.state.notices.filter(other => other.id !== id), { id, kind: 'info', ...notice }] });
 }
 
-/** Take a message away. */
+/**
+ * Take a message away.
+ *
+ * @param {string} id
+ */
 export function dismiss(id) {
   store.set({ notices: store.state.notices.filter(notice => notice.id !== id) });
+}
+
+/**
+ * A part of the state that is known to be there by now.
+ *
+ * @template Value
+ * @param {Value | null | undefined} value
+ * @returns {Value}
+ */
+export function present(value) {
+  if (value === null || value === undefined) {
+    throw new Error('the study is not loaded yet');
+  }
+  return value;
 }

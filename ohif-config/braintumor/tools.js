@@ -1,7 +1,12 @@
 /** Tool groups, and the tools of the panel that edit the labelmap. */
-import { run, services, tools } from './ohif.js';
+import { run, services } from './ohif.js';
 
 const RADIUS = { minRadius: 0.5, maxRadius: 50 };
+/**
+ * @param {string} toolName
+ * @param {string} activeStrategy
+ * @param {object} more
+ */
 const brush = (toolName, activeStrategy, more = {}) => ({
   toolName,
   parentTool: 'Brush',
@@ -23,7 +28,11 @@ export const TOOLS = [
 /** Tool of the panel's click refinement; a plain probe that draws nothing itself. */
 export const LOOK = 'WindowLevel';
 
-/** Create OHIF's tool groups with navigation active and the labelmap tools at hand. */
+/**
+ * Create OHIF's tool groups with navigation active and the labelmap tools at hand.
+ *
+ * @param {Pick<Ohif.Managers, 'extensionManager' | 'commandsManager'> & Pick<Ohif.Services, 'toolGroupService'>} managers
+ */
 export function createToolGroups({ toolGroupService, extensionManager, commandsManager }) {
   const { toolNames, Enums } = extensionManager.getModuleEntry('@ohif/extension-cornerstone.utilityModule.tools').exports;
   const { Primary, Auxiliary, Secondary, Wheel } = Enums.MouseBindings;
@@ -56,18 +65,21 @@ export function createToolGroups({ toolGroupService, extensionManager, commandsM
   });
 }
 
-/** Give the left mouse button to a tool, in OHIF's toolbar too. */
+/**
+ * Give the left mouse button to a tool, in OHIF's toolbar too.
+ *
+ * @param {string} toolName
+ */
 export function activate(toolName) {
   run('setToolActive', { toolName, toolGroupId: 'default' });
   services().toolbarService.refreshToolbarState({ viewportId: services().viewportGridService.getActiveViewportId() });
 }
 
-/** Radius of all brushes, in millimetres. */
+/**
+ * Radius of all brushes, in millimetres.
+ *
+ * @param {number} radius
+ */
 export function setBrushSize(radius) {
   run('setBrushSize', { value: radius });
-}
-
-/** Which tool has the left mouse button now. */
-export function activeTool() {
-  return tools().ToolGroupManager.getToolGroup('default')?.getActivePrimaryMouseButtonTool() ?? null;
 }

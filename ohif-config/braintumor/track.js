@@ -20,18 +20,23 @@ export async function begin() {
   }
 }
 
+/** @param {string} study */
 async function known(study) {
   try {
     return await api.timeline(study);
   } catch (error) {
-    if (error.status === 404) {
+    if (api.statusOf(error) === 404) {
       return null;
     }
     throw error;
   }
 }
 
-/** Compare with every earlier visit. `wish` holds what images do not say, as the server's `TrackRequest`. */
+/**
+ * Compare with every earlier visit.
+ *
+ * @param {Api.Wish} wish what images do not say
+ */
 export async function compare(wish = {}) {
   const { study } = store.state;
   const told = tell();
@@ -47,9 +52,10 @@ export async function compare(wish = {}) {
 /** Shows a job while its study is on the screen. */
 function tell() {
   const here = sameStudy();
-  return tracking => here() && store.set({ tracking });
+  return (/** @type {Api.Job | null} */ tracking) => here() && store.set({ tracking });
 }
 
+/** @param {Api.Track | null} track */
 function show(track) {
   store.set({ track });
   const prior = track?.timeline.visits.find(visit => visit.study_uid === studiesInUrl()[1]);

@@ -7,7 +7,11 @@ import * as session from './session.js';
 import { store } from './store.js';
 import { LOOK, TOOLS } from './tools.js';
 
-/** Tool buttons and brush size. */
+/**
+ * Tool buttons and brush size.
+ *
+ * @returns {Panel.Part}
+ */
 export function edit() {
   const buttons = TOOLS.map(tool => {
     const button = h(
@@ -26,6 +30,7 @@ export function edit() {
   const hint = h('p', { className: 'hint' });
   const { element } = section('Edit', { id: 'edit' }, h('div', { className: 'tools' }, ...buttons.map(({ button }) => button), fill, refine), sizes, hint);
 
+  /** @param {Panel.State} state */
   const update = ({ tool: active, brush, refining, series, busy, about, segment, mask }) => {
     buttons.forEach(({ tool, button }) => {
       button.setAttribute('aria-pressed', String(active === tool.id));
@@ -34,7 +39,7 @@ export function edit() {
     refine.setAttribute('aria-pressed', String(refining));
     refine.disabled = !mask;
     fill.disabled = !mask || busy === 'interpolate';
-    size.value = brush;
+    size.value = String(brush);
     sizeText.textContent = `${brush.toFixed(1)} mm`;
     const name = about?.labels.find(label => label.segment === segment)?.name;
     const current = TOOLS.find(tool => tool.id === active);
@@ -45,7 +50,11 @@ export function edit() {
   return { element, update };
 }
 
-/** Submit and Discard, with the annotator's name asked once. */
+/**
+ * Submit and Discard, with the annotator's name asked once.
+ *
+ * @returns {Panel.Part}
+ */
 export function submit() {
   const state = h('p', { className: 'state grow' });
   const send = h('button', { className: 'primary grow', title: 'Submit (Ctrl+Enter)', onclick: () => ask() }, 'Submit');
@@ -86,6 +95,7 @@ export function submit() {
   const listen = () => ask();
   document.addEventListener('braintumor:submit', listen);
 
+  /** @param {Panel.State} state */
   const update = ({ mask, dirty, busy, volumes, savedAt, phase }) => {
     const sending = busy === 'submit';
     send.disabled = !mask || sending || phase !== 'ready';
@@ -101,6 +111,7 @@ export function submit() {
   return { element, update, end: () => document.removeEventListener('braintumor:submit', listen) };
 }
 
+/** @param {Pick<Panel.State, 'mask' | 'dirty' | 'volumes' | 'savedAt'>} state */
 function stateOf({ mask, dirty, volumes, savedAt }) {
   if (!mask) {
     return '';

@@ -5,14 +5,19 @@ import { dismiss, store } from './store.js';
 
 const PHASES = { connecting: 'Connecting…', ready: 'Connected', offline: 'No connection' };
 
-/** Connection, model, study. */
+/**
+ * Connection, model, study.
+ *
+ * @returns {Panel.Part}
+ */
 export function head() {
   const dot = h('span', { className: 'dot' });
   const phase = h('span', { className: 'phase' });
   const model = h('span', { className: 'model', title: 'Version of the model that segments' });
   const caution = h('p', { className: 'caution' });
-  const help = h('button', { className: 'icon', title: 'Keyboard (H)', 'aria-label': 'Keyboard', onclick: () => store.set({ help: !store.state.help }) }, '?');
-  const element = h('header', {}, h('div', { className: 'line' }, dot, phase, model, help), caution);
+  const keys = h('button', { className: 'icon', title: 'Keyboard (H)', 'aria-label': 'Keyboard', onclick: () => store.set({ help: !store.state.help }) }, '?');
+  const element = h('header', {}, h('div', { className: 'line' }, dot, phase, model, keys), caution);
+  /** @param {Panel.State} state */
   const update = ({ phase: now, about }) => {
     dot.dataset.phase = now;
     phase.textContent = PHASES[now];
@@ -25,12 +30,18 @@ export function head() {
 
 const MARKS = { serious: '!', warning: '!', info: 'i' };
 
-/** Quality of the study in words, and why it was chosen. */
+/**
+ * Quality of the study in words, and why it was chosen.
+ *
+ * @returns {Panel.Part}
+ */
 export function study() {
   const list = h('ul', { className: 'flags' });
   const reason = h('p', { className: 'reason' });
   const element = h('section', { className: 'study' }, reason, list);
+  /** @type {Api.Study | null} */
   let drawn = null;
+  /** @param {Panel.State} state */
   const update = ({ info }) => {
     if (drawn === info) {
       return;
@@ -49,11 +60,17 @@ export function study() {
   return { element, update };
 }
 
-/** Messages: errors stay until they are dismissed, or the same action succeeds. */
+/**
+ * Messages: errors stay until they are dismissed, or the same action succeeds.
+ *
+ * @returns {Panel.Part}
+ */
 export function notices() {
   const element = h('section', { className: 'notices', 'aria-live': 'polite' });
   const timers = new Map();
+  /** @type {Panel.Notice[] | null} */
   let drawn = null;
+  /** @param {Panel.State} state */
   const update = ({ notices: all }) => {
     if (drawn === all) {
       return;
@@ -66,8 +83,10 @@ export function notices() {
   return { element, update };
 }
 
+/** @param {Panel.Notice} notice */
 function draw({ id, kind, title, detail, remedy, actions = [] }) {
   const close = h('button', { className: 'icon', 'aria-label': 'Dismiss', title: 'Dismiss', onclick: () => dismiss(id) }, '×');
+  /** @param {() => unknown} run */
   const act = run => () => {
     dismiss(id);
     run();
@@ -82,7 +101,12 @@ function draw({ id, kind, title, detail, remedy, actions = [] }) {
   );
 }
 
-/** The keyboard, as an overlay of the panel. */
+/**
+ * The keyboard, as an overlay of the panel.
+ *
+ * @param {() => string[][]} rows
+ * @returns {Panel.Part}
+ */
 export function help(rows) {
   const list = h('dl', {}, ...rows().flatMap(([key, what]) => [h('dt', {}, h('kbd', {}, key)), h('dd', {}, what)]));
   const close = h('button', { className: 'icon', 'aria-label': 'Close', onclick: () => store.set({ help: false }) }, '×');

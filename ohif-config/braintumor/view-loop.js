@@ -3,16 +3,23 @@ import { edits, h, s, section, shown, when } from './dom.js';
 import * as learning from './learning.js';
 import * as session from './session.js';
 
+/** @type {Record<string, string>} */
 const STRATEGIES = { entropy: 'most uncertain', tta: 'least stable', disagreement: 'most corrected', dropout: 'least sure of itself', random: 'at random' };
 
-/** Next case by strategy. */
+/**
+ * Next case by strategy.
+ *
+ * @returns {Panel.Part}
+ */
 export function next() {
   const choice = h('select', { className: 'grow', 'aria-label': 'How the next case is chosen', onchange: event => learning.chooseStrategy(event.target.value) });
   const button = h('button', { title: 'Next case (N)', onclick: () => learning.next() }, 'Next case');
   const report = h('button', { title: 'The report of this study, from the newest submitted mask', onclick: () => window.open(reportPage(shownStudy), '_blank', 'noopener') }, 'Report');
   const element = h('section', { className: 'next' }, h('div', { className: 'line' }, button, choice, report));
+  /** @type {string[] | null} */
   let drawn = null;
   let shownStudy = '';
+  /** @param {Panel.State} state */
   const update = ({ about, strategy, busy, phase, study }) => {
     shownStudy = study;
     report.disabled = !study;
@@ -27,62 +34,114 @@ export function next() {
   return { element, update };
 }
 
+/** @param {string} study */
 const reportPage = study => new URL(`./report.html?study=${encodeURIComponent(study)}`, import.meta.url).href;
 
+/** @param {number | null | undefined} value */
 const dice = value => (typeof value === 'number' ? value.toFixed(2) : '–');
 
-/** Training: button, progress, curve, result, versions of the model. */
+/**
+ * Training: button, progress, curve, result, versions of the model.
+ *
+ * @returns {Panel.Part}
+ */
 export function training() {
   const button = h('button', { className: 'wide', onclick: () => learning.train() }, 'Train on submitted labels');
   const stage = h('span', { className: 'grow' });
   const cancel = h('button', { onclick: () => learning.cancel() }, 'Cancel');
   const bar = h('progress', { max: 1 });
   const running = h('div', { className: 'running' }, h('div', { className: 'line' }, stage, cancel), bar);
-  const curve = h('figure', { className: 'curve' });
-  const result = h('div', { className: 'result' });
-  const versions = h('ul', { className: 'versions' });
-  const { element } = section('Training', { id: 'training', open: false }, button, running, curve, result, versions);
-  const seen = {};
-  const update = ({ training: now, about, models, busy }) => {
-    const job = now?.job;
-    const isRunning = ['pending', 'running'].includes(job?.state);
-    if (isRunning && !seen.running) {
-      element.open = true;
-    }
-    seen.running = isRunning;
+  const parts = [curvePart(), resultPart(), versionsPart()];
+  const { element } = section('Training', { id: 'training', open: false }, button, running, ...parts.map(part => part.element));
+  let wasRunning = false;
+  /** @param {Panel.State} state */
+  const update = state => {
+    const job = state.training?.job;
+    const isRunning = isUnderWay(job);
+    element.open ||= isRunning && !wasRunning;
+    wasRunning = isRunning;
     shown(button, !isRunning);
     shown(running, isRunning);
-    button.disabled = !about || busy === 'train';
-    const steps = now?.curve?.length ? `, step ${now.curve[now.curve.length - 1].step}` : '';
-    stage.textContent = job?.state === 'pending' ? 'Waiting for its turn' : `${STAGES[job?.stage] ?? 'Training'}${steps}`;
+    button.disabled = !state.about || state.busy === 'train';
+    stage.textContent = stageOf(state.training);
     bar.value = job?.share ?? 0;
-    if (seen.curve !== now?.curve) {
-      seen.curve = now?.curve;
-      curve.replaceChildren(...drawCurve(now?.curve ?? []));
-      shown(curve, (now?.curve?.length ?? 0) > 1);
-    }
-    if (seen.last !== now?.last || seen.state !== job?.state) {
-      Object.assign(seen, { last: now?.last, state: job?.state });
-      result.replaceChildren(...(isRunning ? [] : resultOf(now?.last, about)));
-    }
-    if (seen.models !== models) {
-      seen.models = models;
-      versions.replaceChildren(...versionsOf(models));
-      shown(versions, versions.childNodes.length > 0);
+    parts.forEach(part => part.update(state));
+  };
+  return { element, update };
+}
+
+/** @param {Api.Job | null | undefined} job */
+const isUnderWay = job => ['pending', 'running'].includes(job?.state ?? '');
+
+/** @param {Api.Training | null} now */
+function stageOf(now) {
+  if (now?.job?.state === 'pending') {
+    return 'Waiting for its turn';
+  }
+  const last = now?.curve?.at(-1);
+  const stage = (now?.job && STAGES[now.job.stage]) ?? 'Training';
+  return last ? `${stage}, step ${last.step}` : stage;
+}
+
+/** @returns {Panel.Part} */
+function curvePart() {
+  const element = h('figure', { className: 'curve' });
+  /** @type {Api.CurvePoint[] | undefined} */
+  let drawn;
+  /** @param {Panel.State} state */
+  const update = ({ training: now }) => {
+    if (drawn !== now?.curve) {
+      drawn = now?.curve;
+      element.replaceChildren(...drawCurve(drawn ?? []));
+      shown(element, (drawn?.length ?? 0) > 1);
     }
   };
   return { element, update };
 }
 
+/** @returns {Panel.Part} */
+function resultPart() {
+  const element = h('div', { className: 'result' });
+  /** @type {{last?: Api.Verdict | null, state?: string}} */
+  let drawn = {};
+  /** @param {Panel.State} state */
+  const update = ({ training: now, about }) => {
+    const [last, state] = [now?.last, now?.job?.state];
+    if (drawn.last !== last || drawn.state !== state) {
+      drawn = { last, state };
+      element.replaceChildren(...(isUnderWay(now?.job) ? [] : resultOf(last, about)));
+    }
+  };
+  return { element, update };
+}
+
+/** @returns {Panel.Part} */
+function versionsPart() {
+  const element = h('ul', { className: 'versions' });
+  /** @type {Api.Models | null | undefined} */
+  let drawn;
+  /** @param {Panel.State} state */
+  const update = ({ models }) => {
+    if (drawn !== models) {
+      drawn = models;
+      element.replaceChildren(...versionsOf(models));
+      shown(element, element.childNodes.length > 0);
+    }
+  };
+  return { element, update };
+}
+
+/** @type {Record<string, string>} */
 const STAGES = { preparing: 'Preparing the labels', training: 'Training', measuring: 'Testing on held-out patients', publishing: 'Publishing' };
 
+/** @param {Api.Verdict | null | undefined} last @param {Api.About | null} about */
 function resultOf(last, about) {
   if (!last) {
     return [];
   }
   const titles = Object.fromEntries((about?.regions ?? []).map(({ name, title }) => [name, title]));
-  const rows = Object.keys(last.after ?? {}).map(name =>
-    h('tr', {}, h('th', { scope: 'row' }, titles[name] ?? name), h('td', {}, dice(last.before?.[name])), h('td', {}, '→'), h('td', {}, dice(last.after[name])))
+  const rows = Object.entries(last.after ?? {}).map(([name, after]) =>
+    h('tr', {}, h('th', { scope: 'row' }, titles[name] ?? name), h('td', {}, dice(last.before?.[name])), h('td', {}, '→'), h('td', {}, dice(after)))
   );
   const verdict = last.published ? `Version ${last.version} is published` : 'Not published: the served model is unchanged';
   return [
@@ -92,8 +151,9 @@ function resultOf(last, about) {
   ].filter(Boolean);
 }
 
+/** @param {Api.Models | null} models */
 function versionsOf(models) {
-  const others = (models?.versions ?? []).filter(({ version }) => version !== models.current);
+  const others = (models?.versions ?? []).filter(({ version }) => version !== models?.current);
   return others.slice(0, 5).map(({ version, made }) =>
     h('li', { className: 'line' }, h('span', { className: 'grow' }, `Model ${version}`, h('small', {}, when(made))), h('button', { onclick: () => learning.serve(version) }, 'Serve'))
   );
@@ -102,30 +162,42 @@ function versionsOf(models) {
 const WIDTH = 260;
 const HEIGHT = 72;
 
-/** Loss as a line; Dice on the held-out set as points on a scale of 0 to 1. */
+/**
+ * Loss as a line; Dice on the held-out set as points on a scale of 0 to 1.
+ *
+ * @param {Api.CurvePoint[]} points
+ */
 function drawCurve(points) {
   if (points.length < 2) {
     return [];
   }
   const last = points[points.length - 1];
+  /** @param {number} step */
   const x = step => (step / last.step) * (WIDTH - 8) + 4;
   const highest = Math.max(...points.map(({ loss }) => loss));
+  /** @param {number} loss */
   const y = loss => HEIGHT - 4 - (loss / highest) * (HEIGHT - 8);
   const line = points.map(({ step, loss }) => `${x(step).toFixed(1)},${y(loss).toFixed(1)}`).join(' ');
-  const measured = points.filter(point => typeof point.dice === 'number');
-  const dots = measured.map(point => s('circle', { cx: x(point.step), cy: HEIGHT - 4 - point.dice * (HEIGHT - 8), r: 2.5, class: 'dice' }));
+  const measured = points.flatMap(point => (typeof point.dice === 'number' ? [{ step: point.step, value: point.dice }] : []));
+  const dots = measured.map(({ step, value }) => s('circle', { cx: x(step), cy: HEIGHT - 4 - value * (HEIGHT - 8), r: 2.5, class: 'dice' }));
   const svg = s('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': 'Loss over steps' }, s('polyline', { points: line, class: 'loss' }), ...dots);
   const latest = measured[measured.length - 1];
-  const caption = [h('span', { className: 'key loss' }, `loss ${last.loss.toFixed(3)}`), latest ? h('span', { className: 'key dice' }, `Dice ${dice(latest.dice)}`) : ''];
+  const caption = [h('span', { className: 'key loss' }, `loss ${last.loss.toFixed(3)}`), latest ? h('span', { className: 'key dice' }, `Dice ${dice(latest.value)}`) : ''];
   return [svg, h('figcaption', {}, ...caption)];
 }
 
-/** Every stored version of this study's mask. */
+/**
+ * Every stored version of this study's mask.
+ *
+ * @returns {Panel.Part}
+ */
 export function history() {
   const list = h('ol', { className: 'history' });
   const empty = h('p', { className: 'hint' }, 'Nothing was submitted yet.');
   const { element } = section('History', { id: 'history' }, list, empty);
+  /** @type {Partial<Panel.State>} */
   const seen = {};
+  /** @param {Panel.State} state */
   const update = ({ info, mask }) => {
     if (seen.info === info && seen.mask === mask) {
       return;
@@ -138,6 +210,7 @@ export function history() {
   return { element, update };
 }
 
+/** @param {Api.Version} version @param {boolean} isCurrent */
 function entry(version, isCurrent) {
   const { uid, kind, author, model_version: model, created, change } = version;
   const who = kind === 'human' ? author : `Model ${model ?? author}`;

@@ -6,6 +6,9 @@ import * as overlay from './overlay.js';
 import * as session from './session.js';
 import { pretty } from './keys.js';
 
+/** @typedef {Map<number, {row: HTMLElement, pick: HTMLElement, eye: HTMLElement, volume: HTMLElement, label: Api.Label}>} LabelRows */
+
+/** @type {Record<string, string>} */
 const STAGES = {
   queue: 'Waiting for its turn',
   study: 'Reading the study',
@@ -17,7 +20,11 @@ const STAGES = {
   results: 'Writing results',
 };
 
-/** The button that segments, and its progress. */
+/**
+ * The button that segments, and its progress.
+ *
+ * @returns {Panel.Part}
+ */
 export function segment() {
   const button = h('button', { className: 'primary wide', title: 'Segment (S)', onclick: () => session.segment() }, 'Segment');
   const bar = h('progress', { max: 1 });
@@ -25,6 +32,7 @@ export function segment() {
   const cancel = h('button', { onclick: () => session.cancelSegment() }, 'Cancel');
   const running = h('div', { className: 'running' }, h('div', { className: 'line' }, stage, cancel), bar);
   const element = h('section', { className: 'segment' }, button, running);
+  /** @param {Panel.State} state */
   const update = ({ job, busy, phase, series, mask }) => {
     const isRunning = Boolean(job) || busy === 'segment';
     shown(button, !isRunning);
@@ -38,7 +46,11 @@ export function segment() {
   return { element, update };
 }
 
-/** The mask: where it is from, regions, labels. */
+/**
+ * The mask: where it is from, regions, labels.
+ *
+ * @returns {Panel.Part}
+ */
 export function regions() {
   const origin = h('p', { className: 'origin' });
   const table = h('table', { className: 'regions' });
@@ -48,8 +60,11 @@ export function regions() {
   const uncertainty = h('label', { className: 'line switch', title: 'Where the model was unsure (U)' }, film, h('span', { className: 'grow' }, 'Uncertainty'), h('span', { className: 'ends' }, 'low'), scale, h('span', { className: 'ends' }, 'high'));
   const { element } = section('Tumour', { id: 'tumour' }, origin, table, labels, uncertainty);
 
+  /** @type {Map<string, HTMLElement>} */
   const cells = new Map();
+  /** @type {LabelRows} */
   const rows = new Map();
+  /** @param {Api.About} about */
   const build = about => {
     const lines = about.regions.map(({ name, title }) => {
       const cell = h('td', { 'data-region': name });
@@ -59,7 +74,9 @@ export function regions() {
     table.replaceChildren(h('tbody', {}, ...lines));
     labels.replaceChildren(...about.labels.map(label => labelRow(label, rows)));
   };
+  /** @type {Api.Label[] | null} */
   let drawn = null;
+  /** @param {Panel.State} state */
   const update = ({ about, volumes, mask, segment: chosen, hidden, uncertainty: state, dirty }) => {
     if (about && about.labels !== drawn) {
       drawn = about.labels;
@@ -83,6 +100,7 @@ export function regions() {
   return { element, update };
 }
 
+/** @param {Api.Label} label @param {LabelRows} rows */
 function labelRow(label, rows) {
   const volume = h('span', { className: 'volume', 'data-label': label.value });
   const eye = h('button', { className: 'icon eye', 'aria-label': `Show ${label.name}`, onclick: () => editing.toggleVisible(label.segment) });
@@ -99,6 +117,7 @@ function labelRow(label, rows) {
   return row;
 }
 
+/** @param {Panel.Mask | null} mask @param {boolean} dirty */
 function originOf(mask, dirty) {
   if (!mask) {
     return 'No mask yet. Segment, or take a brush to draw one.';

@@ -6,11 +6,16 @@ import { grid } from './session.js';
 import { store } from './store.js';
 import * as track from './track.js';
 
+/** @type {Record<string, string>} */
 const STAGES = { study: 'Reading the studies', case: 'Preparing the images', segment: 'Segmenting', compare: 'Aligning and comparing', write: 'Writing', archive: 'Storing in the archive' };
 const WORKING_GRID = "Measured on the working grid (1 mm in plane), not in this study's own voxels: a little different from the volumes above.";
 const STATUS = { '': 'not known', improved: 'improved', stable: 'stable', worse: 'worse' };
 
-/** The section; only there for a study that has a prior. */
+/**
+ * The section; only there for a study that has a prior.
+ *
+ * @returns {Panel.Part}
+ */
 export function change() {
   const where = h('div', { className: 'line' });
   const button = h('button', { className: 'wide', onclick: () => track.compare(store.state.track?.wish) });
@@ -19,29 +24,43 @@ export function change() {
   const running = h('div', { className: 'running' }, h('div', { className: 'line' }, stage), bar);
   const result = h('div', { className: 'change' });
   const { element } = section('Change over time', { id: 'change' }, where, button, running, result);
+  /** @type {Partial<Panel.State>} */
   const seen = {};
-  const update = ({ info, track: found, tracking, about, phase }) => {
-    const priors = info?.priors ?? [];
+  /** @param {Panel.State} state */
+  const update = state => {
+    progress(state.tracking);
+    const priors = state.info?.priors ?? [];
     shown(element, priors.length > 0);
-    shown(running, Boolean(tracking));
-    shown(button, !tracking && !found?.fresh);
-    button.disabled = phase !== 'ready';
-    button.textContent = found ? 'A mask has changed: compare again' : `Compare with ${priors.length === 1 ? 'the earlier visit' : `${priors.length} earlier visits`}`;
-    stage.textContent = STAGES[tracking?.stage] ?? 'Waiting for its turn';
-    bar.value = tracking?.share ?? 0;
-    if (seen.info !== info) {
-      seen.info = info;
+    shown(button, !state.tracking && !state.track?.fresh);
+    button.disabled = state.phase !== 'ready';
+    button.textContent = state.track ? 'A mask has changed: compare again' : `Compare with ${priors.length === 1 ? 'the earlier visit' : `${priors.length} earlier visits`}`;
+    if (seen.info !== state.info) {
+      seen.info = state.info;
       where.replaceChildren(...beside(priors));
     }
-    if (seen.found !== found || seen.about !== about) {
-      Object.assign(seen, { found, about });
+    drawResult(state);
+  };
+  /** @param {Api.Job | null} tracking */
+  const progress = tracking => {
+    shown(running, Boolean(tracking));
+    stage.textContent = STAGES[tracking?.stage ?? ''] ?? 'Waiting for its turn';
+    bar.value = tracking?.share ?? 0;
+  };
+  /** @param {Panel.State} state */
+  const drawResult = ({ track: found, about }) => {
+    if (seen.track !== found || seen.about !== about) {
+      Object.assign(seen, { track: found, about });
       result.replaceChildren(...(found && about ? resultOf(found, about.regions) : []));
     }
   };
   return { element, update };
 }
 
-/** Which prior hangs beside the study, and the other choice. */
+/**
+ * Which prior hangs beside the study, and the other choice.
+ *
+ * @param {Api.Prior[]} priors
+ */
 function beside(priors) {
   const [study, shownPrior] = studiesInUrl();
   const newest = priors[0];
@@ -54,6 +73,7 @@ function beside(priors) {
     : [h('span', { className: 'grow' }, `Earlier visit: ${dated}`), h('button', { onclick: () => openStudy(study, [newest.uid]) }, 'Show beside')];
 }
 
+/** @param {Api.Track} found @param {Api.Region[]} regions */
 function resultOf({ timeline, wish, fresh }, regions) {
   const { visits, changes, flags } = timeline;
   const last = changes[changes.length - 1];
@@ -75,22 +95,32 @@ function resultOf({ timeline, wish, fresh }, regions) {
       : null,
     facts(visits, wish),
     fresh ? h('button', { className: 'wide', title: 'As DICOM SEG, SR and Spatial Registration', onclick: () => track.archive() }, 'Store in the archive') : null,
-  ].filter(Boolean);
+  ].filter(part => part !== null);
 }
 
-function row({ name, title }, then, now, change) {
-  const { value, standard_error: error } = change.ml;
+/**
+ * @param {Api.Region} region
+ * @param {Api.Visit} then
+ * @param {Api.Visit} now
+ * @param {{ml: Api.Estimate, words: string}} difference
+ */
+function row({ name, title }, then, now, difference) {
+  const { value, standard_error: error } = difference.ml;
   return h(
     'tr',
     { 'data-change': name },
     h('th', { scope: 'row' }, title),
     h('td', {}, mL(then.volume_ml[name].value)),
     h('td', {}, mL(now.volume_ml[name].value)),
-    h('td', {}, h('strong', {}, signedML(value)), h('small', {}, `± ${mL(1.96 * error)}, ${change.words}`))
+    h('td', {}, h('strong', {}, signedML(value)), h('small', {}, `± ${mL(1.96 * error)}, ${difference.words}`))
   );
 }
 
-/** Category, the rule that fired and what is not known, said as what it is: an aid. */
+/**
+ * Category, the rule that fired and what is not known, said as what it is: an aid.
+ *
+ * @param {Api.Timeline} timeline
+ */
 function response({ rano, rano_not_assessed: why, notice }) {
   const last = rano[rano.length - 1];
   if (!last) {
@@ -109,6 +139,7 @@ function response({ rano, rano_not_assessed: why, notice }) {
   ];
 }
 
+/** @param {Api.Alignment | null} alignment */
 const aligned = alignment =>
   alignment ? `Aligned on ${TITLES[alignment.sequence] ?? alignment.sequence}, expected error ${alignment.expected_error_mm.toFixed(1)} mm; the head had turned by ${alignment.rotation_deg.toFixed(0)}°.` : '';
 
@@ -116,14 +147,23 @@ const WIDTH = 280;
 const HEIGHT = 120;
 const COLOURS = ['#facc15', '#8ab4d8', '#f87171'];
 
-/** Volume of each region over time, with 95 % intervals; equal distances where a date is missing. */
+/**
+ * Volume of each region over time, with 95 % intervals; equal distances where a date is missing.
+ *
+ * @param {Api.Visit[]} visits
+ * @param {Api.Region[]} regions
+ */
 function trend(visits, regions) {
   const times = visits.map(({ date }) => Date.parse(date ?? ''));
   const dated = times.every(Number.isFinite) && times[times.length - 1] > times[0];
+  /** @param {number} n */
   const place = n => (dated ? (times[n] - times[0]) / (times[times.length - 1] - times[0]) : n / (visits.length - 1));
+  /** @param {Api.Estimate} estimate */
   const high = ({ value, standard_error: error }) => value + 1.96 * error;
   const highest = Math.max(1, ...visits.flatMap(({ volume_ml: ml }) => Object.values(ml).map(high)));
+  /** @param {number} n */
   const x = n => 34 + place(n) * (WIDTH - 60);
+  /** @param {number} ml */
   const y = ml => HEIGHT - 20 - (Math.max(0, ml) / highest) * (HEIGHT - 30);
   const scale = [0, highest / 2, highest].map(ml => s('g', { class: 'tick' }, s('line', { x1: 30, x2: WIDTH - 12, y1: y(ml), y2: y(ml) }), words(26, y(ml) + 4, ml.toFixed(ml < 10 ? 1 : 0), 'end')));
   const ends = [0, visits.length - 1].map((n, side) => words(x(n) + (side ? 14 : -14), HEIGHT - 5, visits[n].date ?? `visit ${n + 1}`, side ? 'end' : 'start'));
@@ -139,16 +179,23 @@ function trend(visits, regions) {
   return s('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': 'Volume over time in mL' }, ...scale, ...ends, ...lines);
 }
 
+/** @type {(x: number, y: number, text: string, anchor: string) => SVGElement} */
 function words(x, y, text, anchor) {
   const element = s('text', { x, y, 'text-anchor': anchor });
   element.textContent = text;
   return element;
 }
 
+/** @param {Api.Region[]} regions */
 const legend = regions =>
   h('figcaption', {}, ...regions.map(({ name, title }, n) => h('span', { className: 'legend', title }, h('i', { style: `background:${COLOURS[n]}` }), name)));
 
-/** Steroids, clinical status, surgery, radiotherapy: asked for, never guessed. */
+/**
+ * Steroids, clinical status, surgery, radiotherapy: asked for, never guessed.
+ *
+ * @param {Api.Visit[]} visits
+ * @param {Api.Wish} wish
+ */
 function facts(visits, wish) {
   const rows = visits.map(({ study_uid: uid, date }) => ({ uid, date, ...(wish.known?.[uid] ?? {}) }));
   const fields = rows.map(({ uid, date, steroid_mg: dose, clinical, preoperative }) => ({

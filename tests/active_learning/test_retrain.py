@@ -114,6 +114,7 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.mark.campaign
 @pytest.mark.usefixtures("one_thread")
 def test_killed_and_run_again_it_ends_with_the_same_weights(place):
     """A real kill -9 in the middle of training, and the same job run to its end without."""
@@ -133,6 +134,7 @@ def test_killed_and_run_again_it_ends_with_the_same_weights(place):
     assert resumed.verdict == whole.verdict
 
 
+@pytest.mark.campaign
 def test_sigterm_ends_it_cleanly_and_it_goes_on_later(place):
     folder = job(place, train={"steps": 4000})
     process = start(folder)

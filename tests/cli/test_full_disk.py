@@ -10,6 +10,8 @@ import pytest
 from braintumor.cli import main
 from braintumor.domain import OutputError
 
+pytestmark = pytest.mark.campaign
+
 NEEDED_KB = 500
 """Below what a small phantom's results take, see `test_the_disk_is_large_enough_otherwise`."""
 

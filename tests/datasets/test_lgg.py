@@ -78,7 +78,7 @@ def _turned(planes, flip, quarters):
 
 
 @pytest.mark.realdata
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_orientation_and_channel_order_are_proved_by_a_patient_of_both_sets():
     """Of all 8 orientations and 6 channel orders, the ones used correlate best with the volume (0.84; next 0.49, 0.65)."""
     slices = next(lgg.read_slices([real_data("lgg_slices", "TCGA_CS_6666_20011109.npz")]))

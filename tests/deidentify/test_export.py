@@ -37,9 +37,9 @@ def exported(planted, key, tmp_path_factory):
     return deidentify(planted[0], place / "out", key, Vault(place / "vault", WORDS))
 
 
-@pytest.fixture(scope="module")
-def results(dicom_study, tmp_path_factory):
-    return pipeline.run(dicom_study, tmp_path_factory.mktemp("results") / "out").folder
+@pytest.fixture
+def results(dicom_results):
+    return dicom_results
 
 
 def files(report):

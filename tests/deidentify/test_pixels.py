@@ -200,7 +200,7 @@ def test_text_is_blanked_on_the_way_out(head, place, tmp_path):
 
 
 @pytest.mark.realdata
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_real_head(raw_case, tmp_path):
     phantom.case_to_dicom(raw_case, tmp_path / "in")
     report = deidentify(tmp_path / "in", tmp_path / "out", create_key(tmp_path / "key"))

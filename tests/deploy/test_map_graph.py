@@ -43,9 +43,9 @@ def by_graph(dicom_study, tmp_path_factory):
     return run_app("-i", dicom_study, "-o", out, "-m", ROOT / "model"), out
 
 
-@pytest.fixture(scope="module")
-def by_pipeline(dicom_study, tmp_path_factory):
-    return pipeline.run(dicom_study, tmp_path_factory.mktemp("pipeline") / "results").folder
+@pytest.fixture
+def by_pipeline(dicom_results):
+    return dicom_results
 
 
 @pytest.fixture
@@ -60,6 +60,7 @@ def app(monkeypatch):
         sys.modules.pop(name, None)
 
 
+@pytest.mark.campaign
 class TestSameStudySameResult:
     def test_it_ends_well_and_says_where_the_results_are(self, by_graph):
         process, out = by_graph
@@ -94,7 +95,7 @@ class TestSameStudySameResult:
 
 
 @pytest.mark.realdata
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_real_case_has_one_mask_by_all_three_ways(brats, tmp_path):
     case = brats / "BraTS2021_01657"
     study = phantom.case_to_dicom(case, tmp_path / "study")

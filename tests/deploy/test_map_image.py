@@ -48,7 +48,7 @@ CHANGES_WITH_TIME = {
 }
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.campaign,
     pytest.mark.skipif(not os.environ.get("BRAINTUMOR_MAP_IMAGE"), reason="builds an image: set BRAINTUMOR_MAP_IMAGE=1"),
     pytest.mark.skipif(os.geteuid() != 0, reason="mounts and chroot need root"),
     *(

@@ -8,8 +8,6 @@ import pydicom
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
-from tests.braintumor.node.delivering import QUICK, run_once
-from tests.braintumor.node.receive_peers import series
 
 from braintumor.node.deliver import Deliverer
 from braintumor.node.ledger import Ledger
@@ -17,6 +15,8 @@ from braintumor.node.outbox import Outbox
 from braintumor.node.schema import Database
 from braintumor.node.spool import Spool
 from deploy.dev.services import PostgreSql
+from tests.node.delivering import QUICK
+from tests.node.receive_peers import series
 
 ADMIN = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
 
@@ -122,9 +122,9 @@ def arrive(ledger, spool, sender):
 
 
 @pytest.fixture(scope="session")
-def results(dicom_study):
+def results(dicom_results):
     """The folder of a real run's results; read only."""
-    return run_once(dicom_study, dicom_study.parent)
+    return dicom_results
 
 
 @pytest.fixture(scope="module")

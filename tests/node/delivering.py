@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,6 @@ from cryptography.x509.oid import NameOID
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, evt
 
-from braintumor import pipeline
 from braintumor.domain import DatabaseError
 from braintumor.node.deliver import Delivery, DeliveryConfirmation, Destination, Fault, OutletError, files_of, open_destination
 from braintumor.node.settings import Deliver, DestinationSettings
@@ -32,13 +30,6 @@ from braintumor.node.states import DeliveryRecord, DeliveryState
 
 SOON_S = 30.0
 """Longest wait for what must happen; a failing test takes so long, a passing one does not."""
-
-
-@cache
-def run_once(study: Path, place: Path) -> Path:
-    """The results of a real run."""
-    pipeline.run(study, place / "results")
-    return place / "results"
 
 
 def another(results: Path, target: Path) -> Path:

@@ -13,7 +13,15 @@ import pydicom
 import pytest
 import requests
 from pynetdicom import evt
-from tests.braintumor.node.delivering import (
+
+from braintumor.node.deliver import Deliverer, Delivery, Fault, open_destination
+from braintumor.node.ledger import Ledger
+from braintumor.node.outbox import Outbox
+from braintumor.node.settings import DestinationSettings
+from braintumor.node.spool import Spool
+from braintumor.node.states import Reason, StudyRecord, StudyState
+from deploy.dev.orthanc import AE_TITLE, Orthanc, missing
+from tests.node.delivering import (
     SOON_S,
     MemoryLedger,
     Peer,
@@ -27,14 +35,6 @@ from tests.braintumor.node.delivering import (
     uids,
     way,
 )
-
-from braintumor.node.deliver import Deliverer, Delivery, Fault, open_destination
-from braintumor.node.ledger import Ledger
-from braintumor.node.outbox import Outbox
-from braintumor.node.settings import DestinationSettings
-from braintumor.node.spool import Spool
-from braintumor.node.states import Reason, StudyRecord, StudyState
-from deploy.dev.orthanc import AE_TITLE, Orthanc, missing
 
 
 def orthanc_has(pacs: Orthanc) -> list[bytes]:

@@ -16,7 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pynetdicom import evt
-from tests.braintumor.node.delivering import (
+
+from braintumor.node.deliver import Deliverer, Delivery, DeliveryConfirmation, Fault, OutletError
+from braintumor.node.deliver.memory import RetryState
+from braintumor.node.settings import Deliver
+from braintumor.node.states import DeliveryState
+from tests.node.delivering import (
     QUICK,
     SOON_S,
     MemoryLedger,
@@ -29,11 +34,6 @@ from tests.braintumor.node.delivering import (
     uids,
     way,
 )
-
-from braintumor.node.deliver import Deliverer, Delivery, DeliveryConfirmation, Fault, OutletError
-from braintumor.node.deliver.memory import RetryState
-from braintumor.node.settings import Deliver
-from braintumor.node.states import DeliveryState
 
 LONG_AGO, FUTURE = "2020-01-01T00:00:00+00:00", "2100-01-01T00:00:00+00:00"
 
@@ -259,7 +259,7 @@ from pathlib import Path
 from braintumor.node.deliver import Deliverer, open_destination
 from braintumor.node.settings import Deliver
 from braintumor.node.spool import Spool
-from tests.braintumor.node.delivering import MemoryLedger, destination, row
+from tests.node.delivering import MemoryLedger, destination, row
 
 chosen = destination(int(sys.argv[1]))
 ways = [(chosen, open_destination(chosen))]

@@ -15,7 +15,13 @@ import requests
 from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom import AE, build_role, evt
-from tests.braintumor.node.delivering import (
+
+from braintumor.domain import SettingsError
+from braintumor.node.deliver import CommitmentInbox, Delivery, DeliveryConfirmation, Fault, OutletError, open_destination
+from braintumor.node.deliver.dicom import DicomOutlet, Patience
+from braintumor.node.settings import Tls
+from deploy.dev.orthanc import AE_TITLE, Orthanc, missing
+from tests.node.delivering import (
     SOON_S,
     Authority,
     Peer,
@@ -26,12 +32,6 @@ from tests.braintumor.node.delivering import (
     parcel_of,
     uids,
 )
-
-from braintumor.domain import SettingsError
-from braintumor.node.deliver import CommitmentInbox, Delivery, DeliveryConfirmation, Fault, OutletError, open_destination
-from braintumor.node.deliver.dicom import DicomOutlet, Patience
-from braintumor.node.settings import Tls
-from deploy.dev.orthanc import AE_TITLE, Orthanc, missing
 
 COMMITMENT = "1.2.840.10008.1.20.1"
 ALL = ("segmentation", "measurements", "pictures", "report")

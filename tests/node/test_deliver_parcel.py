@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.braintumor.node.delivering import copied
 
 from braintumor.node.deliver import Fault, OutletError, files_of
+from tests.node.delivering import copied
 
 EVERYTHING = ("segmentation", "measurements", "pictures", "report")
 

@@ -16,7 +16,6 @@ import pytest
 import requests
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from tests.braintumor.node.delivering import Authority, another, copied, demanding, free_port, parcel_of
 
 from braintumor.domain import SettingsError
 from braintumor.node.deliver import Delivery, DeliveryConfirmation, Fault, OutletError, open_destination
@@ -26,6 +25,7 @@ from deploy.dev.fhir_server import FhirServer
 from deploy.dev.orthanc import Orthanc
 from tests import orthanc
 from tests.archive.served import serving
+from tests.node.delivering import Authority, another, copied, demanding, free_port, parcel_of
 
 SECRETS = {"BRAINTUMOR_THE_PACS_USER": "node", "BRAINTUMOR_THE_PACS_PASSWORD": "pass:word"}
 

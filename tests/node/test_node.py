@@ -24,6 +24,7 @@ from deploy.dev.orthanc import AE_TITLE, Orthanc, missing
 from deploy.dev.services import PostgreSql, free_port
 
 pytestmark = [
+    pytest.mark.campaign,
     pytest.mark.skipif(shutil.which("storescu") is None, reason="needs DCMTK's storescu"),
     pytest.mark.skipif(missing() is not None, reason=str(missing())),
 ]

@@ -19,9 +19,9 @@ from pydicom import Dataset
 from pydicom.uid import generate_uid
 from pynetdicom import AE, build_context, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
-from tests.braintumor.node.receive_peers import TITLE, free_port, receiving, storescu
 
 from braintumor.node.receive.commitment import Peer
+from tests.node.receive_peers import TITLE, free_port, receiving, storescu
 
 MR, CT = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.2"
 REQUESTOR = "SCANNER"

@@ -26,7 +26,13 @@ from pydicom.uid import (
     RLELossless,
 )
 from pynetdicom import AE, build_context
-from tests.braintumor.node.receive_peers import (
+
+from braintumor.domain import SettingsError
+from braintumor.node.receive.dimse import StorageService
+from braintumor.node.settings import Dicom, Tls
+from braintumor.node.spool import Spool
+from tests.data import ROOT, dciodvfy
+from tests.node.receive_peers import (
     CT,
     MR,
     TITLE,
@@ -42,12 +48,6 @@ from tests.braintumor.node.receive_peers import (
     storescu,
     threads_of,
 )
-
-from braintumor.domain import SettingsError
-from braintumor.node.receive.dimse import StorageService
-from braintumor.node.settings import Dicom, Tls
-from braintumor.node.spool import Spool
-from tests.data import ROOT, dciodvfy
 
 
 def test_echo(tmp_path: Path) -> None:
@@ -262,6 +262,7 @@ def test_two_senders_at_once(tmp_path: Path, files: list[Path]) -> None:
     assert node.counts == {"new": len(files) + len(others), "same": len(files)}
 
 
+@pytest.mark.campaign
 def test_what_was_acknowledged_survives_the_kill_of_the_node(tmp_path: Path, files: list[Path]) -> None:
     many = copies(files[5], tmp_path / "many", 300)
     port = free_port()
@@ -347,7 +348,7 @@ def test_a_stopped_service_leaves_no_thread_and_can_be_started_again(tmp_path: P
         assert storescu(node.port, files[:1])[0] == 0
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_memory_does_not_grow_with_the_instances_of_one_association(tmp_path: Path, files: list[Path]) -> None:
     import psutil
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.braintumor.node.receive_peers import changed
 
 from braintumor.node.receive.folder import WatchedFolder
 from braintumor.node.settings import Watch
 from braintumor.node.spool import Arrival, Spool
+from tests.node.receive_peers import changed
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EVERY_S = 0.05

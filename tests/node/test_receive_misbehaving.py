@@ -7,7 +7,9 @@ import struct
 from pathlib import Path
 
 import pytest
-from tests.braintumor.node.receive_peers import (
+
+from braintumor.node.spool import LARGEST_INSTANCE
+from tests.node.receive_peers import (
     MR,
     TITLE,
     Receiver,
@@ -17,8 +19,6 @@ from tests.braintumor.node.receive_peers import (
     storescu,
     threads_of,
 )
-
-from braintumor.node.spool import LARGEST_INSTANCE
 
 
 def associate_request(called: str = TITLE) -> bytes:

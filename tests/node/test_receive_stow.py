@@ -18,11 +18,11 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.braintumor.node.receive_peers import changed
 
 from braintumor.node.receive import stow
 from braintumor.node.spool import Arrival, Spool
 from tests.archive.served import serving
+from tests.node.receive_peers import changed
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 BOUNDARY = "7d1c"

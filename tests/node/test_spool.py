@@ -22,12 +22,12 @@ from pydicom.uid import (
     RLELossless,
     generate_uid,
 )
-from tests.braintumor.node.receive_peers import changed, copies, dcmtk, series
 
 from braintumor.domain import DuplicateInstanceError, OutputError
 from braintumor.node import spool as spool_module
 from braintumor.node.comparison import same_content
 from braintumor.node.spool import Announced, IngestOutcome, Refusal, RefusalError, Spool
+from tests.node.receive_peers import changed, copies, dcmtk, series
 
 
 @pytest.fixture

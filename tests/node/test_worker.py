@@ -305,6 +305,7 @@ drain_s = 0.2
 """
 
 
+@pytest.mark.campaign
 class TestPool:
     """Real worker processes."""
 

@@ -87,7 +87,7 @@ def test_a_sheared_file_is_refused(tmp_path):
 
 
 @pytest.mark.realdata
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_real_case_keeps_every_voxel(brats, tmp_path):
     case = brats / "Brats17_TCIA_639_1"
     study = case_to_dicom(case, tmp_path / "study")

@@ -308,7 +308,7 @@ def test_brats_case_is_not_touched(brats):
 
 
 @pytest.mark.realdata
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_raw_study_of_four_grids_is_aligned(raw_case):
     study = read_study(raw_case)
     for sequence in (MRSequence.T2, MRSequence.FLAIR):

@@ -55,7 +55,7 @@ def few_slices(case):
 
 
 @pytest.mark.realdata
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.parametrize("name", REAL)
 def test_masks_agree_on_real_cases(model, brats, name):
     case = prepare_case(read_study(brats / name))
@@ -66,7 +66,7 @@ def test_masks_agree_on_real_cases(model, brats, name):
 
 
 @pytest.mark.realdata
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.parametrize("name", REAL)
 def test_int8_masks_agree_on_real_cases(model, brats, name):
     if "int8" not in json.loads((default_folder() / "configs" / "metadata.json").read_text()):

@@ -10,7 +10,7 @@ from deploy.dev import orthanc
 from tests.server.served import facts_of, running
 
 
-@pytest.fixture(params=["folder", "orthanc"], scope="module")
+@pytest.fixture(params=["folder", pytest.param("orthanc", marks=pytest.mark.campaign)], scope="module")
 def server(request, dicom_study, tmp_path_factory):
     base = tmp_path_factory.mktemp("server")
     study, _ = facts_of(dicom_study)

@@ -18,6 +18,8 @@ from braintumor import phantom as generator
 from braintumor.server import upstream
 from tests.server.served import facts_of
 
+pytestmark = pytest.mark.campaign
+
 
 class Process:
     """``braintumor serve`` as users start it, in a process that can be killed."""
@@ -92,7 +94,6 @@ def versions(process):
     return {v["uid"]: v["author"] for v in listed if v["kind"] == "human"}
 
 
-@pytest.mark.slow
 def test_kill_during_submit_loses_nothing_confirmed_and_leaves_nothing_half(process):
     series = t1ce(process)
     shape = shape_of(process, series)
@@ -152,7 +153,6 @@ if "braintumor.active_learning" in sys.orig_argv:
 """As sitecustomize.py: server and training die together while the training publishes."""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("deadly", [4, 5], ids=["before the new version is there", "before it is the one served"])
 def test_kill_during_publish_serves_the_old_version_and_then_the_new_one(tmp_path, deadly):
     studies = [tmp_path / "studies" / str(seed) for seed in (7, 8, 9)]
@@ -192,7 +192,6 @@ def test_kill_during_publish_serves_the_old_version_and_then_the_new_one(tmp_pat
             running.kill()
 
 
-@pytest.mark.slow
 def test_stopping_is_clean_and_the_log_holds_no_patient(process):
     series = t1ce(process)
     mask = np.zeros(shape_of(process, series), np.uint8)
@@ -207,7 +206,6 @@ def test_stopping_is_clean_and_the_log_holds_no_patient(process):
         assert secret not in said
 
 
-@pytest.mark.slow
 def test_a_second_start_knows_what_the_first_did(process):
     series = t1ce(process)
     shape = shape_of(process, series)

@@ -9,7 +9,7 @@ import pytest
 from braintumor import phantom as generator
 from tests.server.served import Server, facts_of, serve
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.campaign
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import requests
 
-pytestmark = [pytest.mark.slow, pytest.mark.parametrize("served", ["folder"], indirect=True)]
+pytestmark = [pytest.mark.campaign, pytest.mark.parametrize("served", ["folder"], indirect=True)]
 """What the page does with late answers is decided in the browser; the archive behind the server makes no difference."""
 
 

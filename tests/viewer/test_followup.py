@@ -7,7 +7,7 @@ import requests
 from braintumor import phantom
 from tests.viewer.conftest import browse, serve
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.campaign
 
 CAMERAS = """async () => {
     const { services } = await import('/ohif/braintumor/ohif.js');

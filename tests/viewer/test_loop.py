@@ -10,7 +10,7 @@ from dicomweb_client import DICOMwebClient
 
 from tests.data import dciodvfy
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.campaign
 
 ANNOTATOR = "Dr Test"
 

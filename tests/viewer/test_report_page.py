@@ -7,7 +7,7 @@ from braintumor import phantom
 from braintumor.signing import make_identity
 from tests.viewer.conftest import browse, serve
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.campaign
 
 PDF_IN_OHIF = """async () => {
     const { services } = await import('/ohif/braintumor/ohif.js');

@@ -5,7 +5,7 @@ import pydicom
 import pytest
 import requests
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.campaign
 
 SEEN = """async points => {
     const { services, cornerstone } = await import('/ohif/braintumor/ohif.js');
