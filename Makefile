@@ -6,7 +6,7 @@ DEMO ?= demo
 DEMO_SERVE ?= 1
 PACS ?= folder
 
-.PHONY: help demo serve test test-slow coverage lint js map bench lock audit clean
+.PHONY: help demo serve test test-slow coverage lint js docs map bench lock audit clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
@@ -58,6 +58,9 @@ lint: $(VENV)/.installed $(if $(NO_JS),,js)  ## Style and types (NO_JS=1: withou
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
+docs: $(VENV)/.installed  ## Build the documentation as a site into site/ (read it with `python -m http.server -d site`)
+	$(BIN)/mkdocs build --strict
+
 map: $(VENV)/.installed  ## Build the MAP image with docker, podman or buildah
 	$(BIN)/braintumor package
 
@@ -71,4 +74,4 @@ audit: $(VENV)/.installed  ## Known vulnerabilities in what is installed
 	$(BIN)/pip-audit --skip-editable
 
 clean:  ## Remove the demo and every cache
-	rm -rf $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(DEMO) site .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from scipy.spatial.transform import Rotation
 from braintumor.domain import Grid, Image
 
 ROOT = Path(__file__).resolve().parents[1]
+RELEASE = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["version"]["fallback-version"]
+"""The release that recipes and documents name; tests/test_release.py holds them to it."""
 
 
 def real_data(*parts):

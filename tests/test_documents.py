@@ -1,9 +1,10 @@
-"""Every command that a document shows: run on phantoms in a scratch folder, or listed here with the reason why not."""
+"""Every command and Python block that a document shows: run on phantoms in a scratch folder, or listed with the reason."""
 
 import re
 import shlex
 import shutil
 import subprocess
+from dataclasses import dataclass
 from importlib.util import find_spec
 
 import pytest
@@ -12,7 +13,8 @@ from typer.main import get_command
 from braintumor.cli import app, main
 from tests.data import ROOT
 
-DOCUMENTS = [path.relative_to(ROOT) for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md")))]
+TOP = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md")
+DOCUMENTS = [path.relative_to(ROOT) for path in (*(ROOT / name for name in TOP), *sorted(ROOT.glob("docs/**/*.md")))]
 
 SUBSTITUTES = {
     # A phantom of 1 mm would take longer than all other commands together.
@@ -51,11 +53,23 @@ GROUP = get_command(app)
 COMMANDS = {name: GROUP.get_command(None, name) for name in GROUP.list_commands(None)}
 
 
+@dataclass(frozen=True)
+class Code:
+    """One ```python block."""
+
+    text: str
+
+
 def in_blocks(text):
-    """The commands of ```sh and ```console blocks, without prompts and comments, one for each && part."""
-    blocks = re.findall(r"^```(?:sh|console)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    lines = [re.sub(r"^\$ ", "", line) for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    return parts(line for line in lines if line.strip() and not line.lstrip().startswith("#"))
+    """What a document shows, in its order: `Code`, and the commands of ```sh and ```console blocks, one for each && part."""
+    found = []
+    for language, block in re.findall(r"^```(sh|console|python)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        if language == "python":
+            found.append(Code(block))
+        else:
+            lines = [re.sub(r"^\$ ", "", line) for line in block.replace("\\\n", " ").splitlines()]
+            found += parts(line for line in lines if line.strip() and not line.lstrip().startswith("#"))
+    return found
 
 
 def parts(lines):
@@ -134,7 +148,11 @@ def possible(command):
 @pytest.mark.campaign
 @pytest.mark.parametrize("commands", SHOWN)
 def test_every_command_shown_works(commands, scratch):
+    names = {}  # of the document's Python blocks, which go on from each other as a reader's session does
     for command in commands:
+        if isinstance(command, Code):
+            exec(compile(command.text, "the document's Python", "exec"), names)
+            continue
         reason = next((NOT_RUN[start] for start in NOT_RUN if command.startswith(start)), None)
         if reason:
             possible(command)
@@ -166,6 +184,14 @@ def test_files_linked_and_pictures_shown_exist(document):
 
 def test_lists_hold_nothing_that_is_not_shown():
     """What is listed above and shown no more would be a stale excuse."""
-    shown = [command for parameter in SHOWN for command in parameter.values[0]]
+    shown = [command for parameter in SHOWN for command in parameter.values[0] if not isinstance(command, Code)]
     assert all(command in shown for command in SUBSTITUTES)
     assert not [start for start in NOT_RUN if not any(c.startswith(start) for c in shown)]
+
+
+def test_the_glossary_says_regions_and_responses_in_hindi_as_the_report_does():
+    glossary = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    words = (ROOT / "lib" / "braintumor" / "report" / "language" / "hi.ftl").read_text(encoding="utf-8")
+    said = re.findall(r"^(?:region|response)-[A-Z]+ = ([^(\n]+)", words, re.MULTILINE)
+    assert len(said) >= 10
+    assert not [term for term in said if f"| {term.strip()}" not in glossary]

@@ -1,3 +1,5 @@
 """A brain MR study in; segmentation, measurements and report out."""
 
-__version__ = "0.1.0"
+from braintumor._version import __version__
+
+__all__ = ["__version__"]

@@ -17,10 +17,10 @@ import pytest
 
 pytest.importorskip("monai.deploy", reason="needs the extra 'map' (monai-deploy-app-sdk)")
 
-import braintumor
 from braintumor import phantom, pipeline
 from braintumor.domain import errors
 from braintumor.report.versions import ReportFolder
+from tests.data import RELEASE
 
 ROOT = Path(__file__).resolve().parents[2]
 MAP = ROOT / "deploy" / "map"
@@ -250,7 +250,7 @@ class TestPackaging:
         config.config(str(MAP / "app.yaml"))
         application = config.kwargs("application")
         assert application["title"]
-        assert application["version"] == braintumor.__version__
+        assert application["version"] == RELEASE
         assert {"pip-packages", "input-formats", "output-formats"} <= set(application)
         assert config.kwargs("resources")["cpu"] >= 1
         assert config.kwargs("resources")["gpu"] == 0

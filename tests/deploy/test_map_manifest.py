@@ -16,6 +16,8 @@ import pytest
 
 pytest.importorskip("yaml", reason="needs the extra 'map' (monai-deploy-app-sdk)")
 
+from packaging.version import Version
+
 import braintumor
 from braintumor.cli import package as command
 from braintumor.domain import errors
@@ -85,8 +87,17 @@ class TestApplicationManifest:
         assert application["input"]["path"] == "/var/holoscan/input"
         assert application["output"]["path"] == "/var/holoscan/output"
 
-    def test_the_version_is_the_package_s(self, application):
-        assert application["version"] == braintumor.__version__
+    def test_the_version_is_the_package_s(self, application, builder):
+        assert application["version"] == builder["manifests"].semantic(braintumor.__version__)
+
+    @pytest.mark.parametrize(
+        ("version", "semantic"),
+        [("1.2.3", "1.2.3"), ("1.2.3.post1.dev4", "1.2.3+post1.dev4"), ("1.2.3.dev4+gab12", "1.2.3+dev4.gab12")],
+    )
+    def test_a_version_between_releases_is_a_semantic_one_too(self, builder, version, semantic):
+        found = builder["manifests"].semantic(version)
+        assert found == semantic
+        assert SEMANTIC_VERSION.fullmatch(found)
 
 
 class TestPackageManifest:
@@ -96,7 +107,8 @@ class TestPackageManifest:
         assert package["applicationRoot"] == "/opt/holoscan/app"
         assert package["modelRoot"] == "/opt/holoscan/models"
         assert SEMANTIC_VERSION.fullmatch(package["apiVersion"])
-        assert package["version"] == braintumor.__version__
+        assert package["version"].startswith(Version(braintumor.__version__).base_version)
+        assert SEMANTIC_VERSION.fullmatch(package["version"])
 
     def test_models_have_names_as_allowed(self, package):
         assert len(package["models"]) == 1

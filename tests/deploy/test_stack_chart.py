@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from braintumor.node import settings
-from tests.deploy.stack import CHART, DEFAULTS, ROOT, SERVICES, missing, needs, run
+from tests.data import RELEASE
+from tests.deploy.stack import CHART, DEFAULTS, SERVICES, missing, needs, run
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +38,8 @@ class TestChart:
 
     def test_the_chart_is_of_this_version(self):
         chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-        version = re.search(r'__version__ = "(.*)"', (ROOT / "lib/braintumor/__init__.py").read_text()).group(1)
-        assert chart["version"] == chart["appVersion"] == version
-        assert SERVICES["node"]["image"] == SERVICES["server"]["image"] == f"braintumor:{version}"
+        assert chart["version"] == chart["appVersion"] == RELEASE
+        assert SERVICES["node"]["image"] == SERVICES["server"]["image"] == f"braintumor:{RELEASE}"
 
     @needs("helm")
     def test_helm_finds_nothing_to_mend(self):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from packaging.version import Version
 
 import braintumor
 
@@ -50,7 +51,7 @@ def app_manifest(sdk_version: str) -> dict[str, Any]:
         "sdk": "monai-deploy",
         "sdkVersion": sdk_version,
         "timeout": 0,
-        "version": braintumor.__version__,
+        "version": semantic(braintumor.__version__),
         "workingDirectory": variables["HOLOSCAN_WORKDIR"],
     }
 
@@ -65,9 +66,16 @@ def package_manifest(variant: str) -> dict[str, Any]:
         "modelRoot": variables["HOLOSCAN_MODEL_PATH"],
         "models": [{"name": model_name(), "path": model_name()}],
         "resources": config["resources"] | (config["cuda"] if variant == "cuda" else {}),
-        "version": braintumor.__version__,
+        "version": semantic(braintumor.__version__),
         "platformConfig": "dgpu" if variant == "cuda" else "cpu",
     }
+
+
+def semantic(version: str) -> str:
+    """A version of Python's form as semantic versioning writes it, which MAP asks for: 1.2.3.post1.dev4 -> 1.2.3+post1.dev4."""
+    release = Version(version).base_version
+    rest = version.removeprefix(release).lstrip(".+").replace("+", ".")
+    return f"{release}+{rest}" if rest else release
 
 
 def model_name() -> str:
