@@ -52,7 +52,7 @@ def main() -> None:
         notes = tuple(VisitNotes(mask=made[visit][1], date=DATES[visit]) for visit in ("Post", "Pre"))
         began = perf_counter()
         out = arguments.out / source.name / "timeline"
-        results = pipeline.track([made["Post"][0], made["Pre"][0]], out, TrackOptions(notes=notes))
+        results = pipeline.track_visits([made["Post"][0], made["Pre"][0]], out, TrackOptions(notes=notes))
         found = results.manifest
         print(f"{source.name}: {perf_counter() - began:.0f} s, {json.dumps(found['visits'][0]['alignment_to_current'])}")
         for track in [*found["core_lesions"]]:

@@ -205,4 +205,4 @@ class TrackingOperator(StageOperator):
 
     def run(self, visit: Visit) -> None:
         """Compare the visits and write what was found."""
-        self.results = pipeline.track([visit, *self.priors], self.out, self.comparison)
+        self.results = pipeline.track_visits([visit, *self.priors], self.out, self.comparison)

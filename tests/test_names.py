@@ -5,7 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOTS = ("lib", "apps", "operators", "lib/braintumor/node")
+ROOTS = ("lib", "apps", "operators")
 
 TWICE: dict[str, str] = {}
 """Names that may stand more than once, each with its reason."""

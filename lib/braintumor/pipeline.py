@@ -1,7 +1,7 @@
 """The line: the only place that strings stages together. Command line, MAP, server, node and tracking all call it.
 
 A study and what came with it (`Referral`) -> case -> segmentation -> measurements -> findings -> results. Each step is a
-function from the nouns before it to the next; `run` is all of them for one study, `track` is what several visits need.
+function from the nouns before it to the next; `run` is all of them for one study, `track_visits` is what several visits need.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Referral:
     flags: tuple[Flag, ...] = ()
 
 
-def run(source: str | Path, out: Path, options: RunOptions = _USUAL, progress: Progress = silent) -> Results:
+def run(source: str | Path, out: str | Path, options: RunOptions = _USUAL, progress: Progress = silent) -> Results:
     """Read a study, segment, measure, report and write everything into `out`.
 
     Parameters
@@ -131,6 +131,7 @@ def run(source: str | Path, out: Path, options: RunOptions = _USUAL, progress: P
     BrainTumorError
         Of the kind that says what is wrong; `out` is then as it was.
     """
+    out = Path(out)
     check_output(out)  # before minutes of work, not after
     timings: dict[str, float] = {}
 
@@ -289,8 +290,8 @@ def written(
     return results_stage.write_results(*parts, out, write, timings=timings, created=options.created)
 
 
-def track(
-    sources: Sequence[str | Path | Visit], out: Path, options: TrackOptions = _USUAL_TRACK, progress: Progress = silent
+def track_visits(
+    sources: Sequence[str | Path | Visit], out: str | Path, options: TrackOptions = _USUAL_TRACK, progress: Progress = silent
 ) -> Results:
     """Read, segment, align and compare visits, and write the timeline into `out`.
 
@@ -309,6 +310,7 @@ def track(
     BrainTumorError
         Of the kind that says what is wrong; `out` is then as it was.
     """
+    out = Path(out)
     check_output(out)
     known, notes = options.identities(), options.notes_for(len(sources))
     given: list[Study | Visit] = []

@@ -229,7 +229,7 @@ def test_run_anew_keeps_every_tracking_uid(made, timeline, studies, folders, tmp
     """Here from the prior's files and the current visit as it was segmented already."""
     mask = next(folders[0].glob("*_seg.nii.gz"))
     options = track.TrackOptions(notes=(track.VisitNotes(), track.VisitNotes(mask=mask)))
-    again = pipeline.track([timeline.visits[-1], studies[0]], tmp_path / "out", options)
+    again = pipeline.track_visits([timeline.visits[-1], studies[0]], tmp_path / "out", options)
     kept = [[t["tracking_uid"] for t in found.manifest["lesions"]] for found in (made, again)]
     assert kept[0] == kept[1]
     assert [v["date"] for v in again.manifest["visits"]] == ["2024-01-15", "2024-04-14"]

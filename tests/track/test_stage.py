@@ -33,7 +33,7 @@ def made(folders, tmp_path_factory):
     before, now = folders
     known = notes(now, before, steroid_mg=0.0, clinical=Clinical.STABLE)
     criteria = Criteria(baseline=JANUARY, radiotherapy_end=date(2023, 12, 1))
-    return pipeline.track([now, before], out, TrackOptions(criteria, known, (Event(date(2024, 2, 1), "Chemotherapy"),)))
+    return pipeline.track_visits([now, before], out, TrackOptions(criteria, known, (Event(date(2024, 2, 1), "Chemotherapy"),)))
 
 
 def test_volumes_and_their_change_are_the_phantoms(made, two_visits):
@@ -86,14 +86,14 @@ def test_identities_are_kept_from_an_earlier_timeline(made, folders, tmp_path):
     (tmp_path / "old.json").write_text(json.dumps(content))
     before, now = folders
     options = TrackOptions(notes=notes(now, before), previous=tmp_path / "old.json")
-    again = pipeline.track([now, before], tmp_path / "out", options)
+    again = pipeline.track_visits([now, before], tmp_path / "out", options)
     assert again.manifest["lesions"][0]["tracking_uid"] == "2.25.4242"
 
 
 def test_an_earlier_timeline_that_is_none_is_refused(folders, tmp_path):
     (tmp_path / "old.json").write_text("{}")
     with pytest.raises(CorruptFileError, match="timeline"):
-        pipeline.track(folders, tmp_path / "out", TrackOptions(notes=notes(*folders), previous=tmp_path / "old.json"))
+        pipeline.track_visits(folders, tmp_path / "out", TrackOptions(notes=notes(*folders), previous=tmp_path / "old.json"))
 
 
 def test_named_in_the_wrong_order_and_without_contrast(folders, tmp_path):
@@ -101,7 +101,9 @@ def test_named_in_the_wrong_order_and_without_contrast(folders, tmp_path):
     before, now = folders
     bare = shutil.copytree(before, tmp_path / before.name)
     (bare / f"{bare.name}_t1ce.nii.gz").unlink()
-    found = pipeline.track([bare, now], tmp_path / "out", TrackOptions(notes=notes(bare, now, dates=(JANUARY, APRIL)))).manifest
+    found = pipeline.track_visits(
+        [bare, now], tmp_path / "out", TrackOptions(notes=notes(bare, now, dates=(JANUARY, APRIL)))
+    ).manifest
     assert [v["date"] for v in found["visits"]] == ["2024-01-15", "2024-04-14"]
     assert found["visits"][0]["alignment_to_current"]["sequence"] == "flair"
     assert {"order-by-date", "no-contrast", "other-sequences"} <= {f["code"] for f in found["flags"]}
@@ -114,7 +116,7 @@ def test_empty_masks_without_dates(folders, tmp_path):
     for copy in copies:
         image = nib.load(mask_of(copy))
         nib.save(nib.Nifti1Image(np.zeros(image.shape, np.uint8), image.affine), mask_of(copy))
-    found = pipeline.track(copies, tmp_path / "out", TrackOptions(notes=notes(*copies, dates=(None, None)))).manifest
+    found = pipeline.track_visits(copies, tmp_path / "out", TrackOptions(notes=notes(*copies, dates=(None, None)))).manifest
     assert [f["code"] for f in found["flags"]].count("empty-mask") == 2
     change = found["changes"][0]["regions"]["WT"]
     assert (change["words"], change["percent"], change["undefined"]) == ("no measurable change", None, "a date is missing")
@@ -127,7 +129,7 @@ def test_a_mask_of_tumour_or_not_is_flagged_for_what_its_one_value_means(folders
     image = nib.load(mask_of(copies[0]))
     whole = (np.asarray(image.dataobj) > 0).astype(np.uint8)
     nib.save(nib.Nifti1Image(whole, image.affine), mask_of(copies[0]))
-    found = pipeline.track(copies, tmp_path / "out", TrackOptions(notes=notes(*copies))).manifest
+    found = pipeline.track_visits(copies, tmp_path / "out", TrackOptions(notes=notes(*copies))).manifest
     words = [flag["message"] for flag in found["flags"] if flag["code"] == "mask-of-one-value"]
     assert len(words) == 1
     assert words[0].startswith("Visit 2 (2024-04-14):")
@@ -136,7 +138,7 @@ def test_a_mask_of_tumour_or_not_is_flagged_for_what_its_one_value_means(folders
 def test_the_same_visit_twice(folders, tmp_path):
     again = shutil.copytree(folders[0], tmp_path / folders[0].name)
     with pytest.raises(VisitsError, match="twice"):
-        pipeline.track([folders[0], again], tmp_path / "out", TrackOptions(notes=notes(folders[0], again)))
+        pipeline.track_visits([folders[0], again], tmp_path / "out", TrackOptions(notes=notes(folders[0], again)))
     assert not (tmp_path / "out").exists()
 
 
@@ -147,13 +149,13 @@ def test_three_visits_without_dates(folders, tmp_path):
     every = [*folders, third]
     options = TrackOptions(notes=notes(*every, dates=(None, None, APRIL)))
     with pytest.raises(VisitsError, match="no date"):
-        pipeline.track(every, tmp_path / "out", options)
+        pipeline.track_visits(every, tmp_path / "out", options)
     assert not (tmp_path / "out").exists()
 
 
 def test_one_visit(folders, tmp_path):
     with pytest.raises(VisitsError, match="one visit"):
-        pipeline.track(folders[:1], tmp_path / "out", TrackOptions(notes=notes(*folders[:1], dates=(APRIL,))))
+        pipeline.track_visits(folders[:1], tmp_path / "out", TrackOptions(notes=notes(*folders[:1], dates=(APRIL,))))
 
 
 def test_a_prior_that_cannot_be_aligned_leaves_nothing_behind(folders, tmp_path):
@@ -165,14 +167,14 @@ def test_a_prior_that_cannot_be_aligned_leaves_nothing_behind(folders, tmp_path)
         noise = np.random.default_rng(3).integers(100, 900, voxels.shape)
         nib.save(nib.Nifti1Image(np.where(voxels > 0, noise, 0).astype(np.int16), image.affine), path)
     with pytest.raises(RegistrationError):
-        pipeline.track([now, spoilt], tmp_path / "out", TrackOptions(notes=notes(now, spoilt)))
+        pipeline.track_visits([now, spoilt], tmp_path / "out", TrackOptions(notes=notes(now, spoilt)))
     assert sorted(p.name for p in tmp_path.iterdir()) == [spoilt.name]
 
 
 def test_a_full_output_folder_is_refused_at_once(folders, tmp_path):
     (tmp_path / "note.txt").write_text("mine")
     with pytest.raises(OutputError):
-        pipeline.track(folders, tmp_path, TrackOptions(notes=notes(*folders)))
+        pipeline.track_visits(folders, tmp_path, TrackOptions(notes=notes(*folders)))
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +191,7 @@ def test_different_patients_are_refused(strangers, tmp_path):
     now, before, masks = strangers
     options = TrackOptions(notes=tuple(VisitNotes(mask=m) for m in masks))
     with pytest.raises(PatientMismatchError) as refused:
-        pipeline.track([now, before], tmp_path / "out", options)
+        pipeline.track_visits([now, before], tmp_path / "out", options)
     assert "SOMEONE" not in str(refused.value)
     assert not (tmp_path / "out").exists()
 
@@ -197,7 +199,7 @@ def test_different_patients_are_refused(strangers, tmp_path):
 def test_different_patients_by_force_are_marked_and_dicom_dates_are_used(strangers, tmp_path):
     now, before, masks = strangers
     options = TrackOptions(notes=tuple(VisitNotes(mask=m) for m in masks), force=True)
-    found = pipeline.track([now, before], tmp_path / "out", options).manifest
+    found = pipeline.track_visits([now, before], tmp_path / "out", options).manifest
     assert found["flags"][0]["code"] == "different-patients"
     assert [v["date"] for v in found["visits"]] == ["2024-01-15", "2024-04-14"]
     assert "SOMEONE" not in (tmp_path / "out" / "timeline.json").read_text()

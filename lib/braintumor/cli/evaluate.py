@@ -75,14 +75,14 @@ def evaluate(
     """
     _check(paths, empty, model, bool(sequences) or tta or engine != "auto")
     shown = _sequences(sequences)
-    from braintumor.evaluate.run import EvaluateOptions, of_model, of_predictions
+    from braintumor.evaluate.run import EvaluateOptions, evaluate_masks, evaluate_model
 
     options = EvaluateOptions(EmptyPolicy(empty), allow_missing, groups, engine, tta, shown)
     with _cases() as progress:
         if len(paths) == 2:
-            found = of_predictions(paths[0], paths[1], output, options, progress)
+            found = evaluate_masks(paths[0], paths[1], output, options, progress)
         else:
-            found = of_model(model, paths[0], output, options, progress)
+            found = evaluate_model(model, paths[0], output, options, progress)
     if as_json:
         typer.echo(json.dumps(found.summary, indent=2))
     else:

@@ -84,7 +84,7 @@ def track(
     def progress(step: str, share: float) -> None:
         console.err.print(f"{share:4.0%} {step}", soft_wrap=True)
 
-    results = pipeline.track(sources, output, options, progress)
+    results = pipeline.track_visits(sources, output, options, progress)
     if as_json:
         typer.echo(json.dumps(results.manifest, indent=2))
     else:

@@ -66,7 +66,7 @@ class EvaluateOptions:
     groups
         CSV with a column ``case`` and others to split the figures by, or None.
     engine, tta, sequences
-        For `of_model`: how to run the network, and the only sequences it gets to see (() for all).
+        For `evaluate_model`: how to run the network, and the only sequences it gets to see (() for all).
     """
 
     policy: EmptyPolicy = EmptyPolicy.BRATS
@@ -98,10 +98,10 @@ class _Scored:
     drawn: Callable[[], Image.Image]
 
 
-def of_predictions(
-    predictions: Path,
-    truth: Path,
-    out: Path,
+def evaluate_masks(
+    predictions: str | Path,
+    truth: str | Path,
+    out: str | Path,
     options: EvaluateOptions = EvaluateOptions(),
     progress: CaseProgress = silent,
 ) -> Evaluation:
@@ -121,6 +121,7 @@ def of_predictions(
     OutputError
         If `out` cannot be written or is not empty.
     """
+    predictions, truth, out = Path(predictions), Path(truth), Path(out)
     table = _ready(out, options)
     pairing = pair(predictions, truth, allow_missing=options.allow_missing)
 
@@ -132,7 +133,7 @@ def of_predictions(
     return _finish(scored(), out, _name(predictions), _name(truth), options, _left_out(pairing))
 
 
-def of_model(
+def evaluate_model(
     folder: Path | None,
     truth: Path,
     out: Path,
@@ -149,7 +150,7 @@ def of_model(
     Raises
     ------
     BrainTumorError
-        As `of_predictions`, and what reading a study, preparing it and loading a model raise.
+        As `evaluate_masks`, and what reading a study, preparing it and loading a model raise.
     """
     table = _ready(out, options)
     cases = with_images(truth)
