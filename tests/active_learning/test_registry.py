@@ -16,7 +16,7 @@ from braintumor.segment import weights
 from braintumor.segment.network import AttentionUNet, NetworkConfig
 
 TINY = NetworkConfig(channels=(4, 8), cbam=False)
-LIB = Path(__file__).resolve().parents[1] / "lib"
+LIB = Path(__file__).resolve().parents[2] / "lib"
 
 
 def model(folder, seed, version="1.4.0"):

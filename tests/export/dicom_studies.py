@@ -25,6 +25,7 @@ from braintumor.domain import (
     Patient,
     RegionMeasurement,
     Segmentation,
+    Side,
     Study,
 )
 from braintumor.phantom.dicom import Awkward, study_header, write_series
@@ -98,7 +99,7 @@ def a_mask(grid: Grid, author: Author = MODEL, values: tuple[int, ...] = (1, 2, 
 DIAMETERS = Diameters(20.1234567, 10.5, 211.29630, 3, ((0, 0, 0), (1, 1, 1)), ((0, 0, 0), (1, 1, 1)))
 
 
-def a_region(name: str, side: str | None = "left", lobe: tuple[str, float] | None = None) -> RegionMeasurement:
+def a_region(name: str, side: Side | None = Side.LEFT, lobe: tuple[str, float] | None = None) -> RegionMeasurement:
     if side is None:
         return RegionMeasurement(name, 0.0, 0.0, None, None, None, None, None, np.zeros(SHAPE[2]))
     return RegionMeasurement(name, 12.3456789, 12.5, 25.25, DIAMETERS, (1.0, 2.0, 3.0), side, lobe, np.zeros(SHAPE[2]))
@@ -106,13 +107,13 @@ def a_region(name: str, side: str | None = "left", lobe: tuple[str, float] | Non
 
 def some_measurements() -> Measurements:
     regions = [
-        a_region("WT", "left", ("frontal", 0.8)),
-        a_region("TC", "both", ("deep", 0.6)),
-        a_region("ET", "midline"),
-        a_region("ED", "right", ("insula", 0.5)),
+        a_region("WT", Side.LEFT, ("frontal", 0.8)),
+        a_region("TC", Side.BOTH, ("deep", 0.6)),
+        a_region("ET", Side.MIDLINE),
+        a_region("ED", Side.RIGHT, ("insula", 0.5)),
         a_region("NCR", None),
     ]
-    lesion = Lesion(1, "2.25.12345", "lesion-1", {"WT": 11.5, "TC": 3.0, "ET": 1.0}, (1.0, 2.0, 3.0), "left", DIAMETERS)
+    lesion = Lesion(1, "2.25.12345", "lesion-1", {"WT": 11.5, "TC": 3.0, "ET": 1.0}, (1.0, 2.0, 3.0), Side.LEFT, DIAMETERS)
     return Measurements({r.name: r for r in regions}, (lesion,), 1400.5, 3.0)
 
 

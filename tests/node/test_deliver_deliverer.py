@@ -251,7 +251,7 @@ def test_a_process_ends_although_a_destination_hangs(results: Path) -> None:
     assert process.returncode == 0
 
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = os.environ | {"PYTHONPATH": f"{ROOT / 'lib'}{os.pathsep}{ROOT}"}
 HANGING = """
 import sys, tempfile

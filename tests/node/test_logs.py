@@ -106,7 +106,7 @@ class TestExceptions:
             log().exception("settings-refused")
         (line,) = lines()
         assert (line["error"], line["code"]) == ("SettingsError", "settings")
-        assert [re.fullmatch(r"deploy\.node\.settings:\d+", frame) is not None for frame in line["frames"]] == [True]
+        assert [re.fullmatch(r"braintumor\.node\.settings:\d+", frame) is not None for frame in line["frames"]] == [True]
         assert "MEYER" not in json.dumps(line)
 
     def test_of_others_only_the_class(self, lines):
@@ -167,7 +167,7 @@ class TestMessages:
     def test_words_of_ours_are_kept_as_text(self, lines):
         log("braintumor.server.jobs").error("a %s job failed with %s", "segment", "ValueError")
         (line,) = lines()
-        assert (line["event"], line["part"], line["text"]) == ("message", "jobs", "a segment job failed with ValueError")
+        assert (line["event"], line["part"], line["text"]) == ("message", "server.jobs", "a segment job failed with ValueError")
 
     def test_a_record_that_cannot_be_formatted_prints_nothing_of_itself(self, lines, capsys):
         configure("INFO", stream := io.StringIO())  # again: pytest's own handler would not survive the record

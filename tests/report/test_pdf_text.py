@@ -57,7 +57,7 @@ def forms(pattern, region, unit):
     for element in pattern.elements:
         match element:
             case ast.TextElement():
-                parts.append([element.value])
+                parts.append([re.sub("⟦[+=~]?|⟧", "", element.value)])  # what a language model may not touch
             case ast.Placeable(expression=ast.SelectExpression(variants=variants)):
                 parts.append([text for variant in variants for text in forms(variant.value, region, unit)])
             case _:

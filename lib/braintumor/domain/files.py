@@ -8,7 +8,6 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
@@ -33,6 +32,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_nifti(path: Path, voxels: npt.NDArray[Any], grid: Grid) -> None:
     """Write voxels (i, j, k) on a grid (LPS+ mm) as NIfTI, which is RAS+ mm; `path` ends in ``.nii`` or ``.nii.gz``."""
+    import nibabel as nib  # it brings pydicom and an HTTP client along, which most users of the domain do not need
+
     image: Any = nib.Nifti1Image(np.asarray(voxels), LPS_FROM_RAS @ grid.affine)
     image.header.set_xyzt_units("mm")
     partial = _aside(path)

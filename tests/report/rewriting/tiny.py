@@ -43,7 +43,7 @@ def pairs_of(findings: Findings) -> Iterator[Pair]:
             yield f"rephrase {name}: {text}", paraphrase(text)
 
 
-def make(folder: Path, pairs: Iterable[Pair], *, epochs: int = 48) -> Path:
+def make(folder: Path, pairs: Iterable[Pair], *, epochs: int = 80) -> Path:
     """A folder as transformers saves it, with a model that learnt the pairs."""
     import torch
 
@@ -116,7 +116,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--epochs", type=int, default=48, help="fewer make a model that errs")
+    parser.add_argument("--epochs", type=int, default=80, help="fewer make a model that errs")
     words = parser.parse_args()
     make(words.folder, [pair for findings in CASES.values() for pair in pairs_of(findings())], epochs=words.epochs)
 
