@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from braintumor import phantom as generator
-from braintumor.server import upstream
+from tests.data import ROOT
 from tests.server.served import facts_of
 
 pytestmark = pytest.mark.campaign
@@ -36,7 +36,7 @@ class Process:
         command = [sys.executable, "-m", "braintumor", "serve", str(self.studies), "--port", str(self.port)]
         command += ["--state", str(self.state), "--steps", "4"]
         if self.stock:
-            app = Path(upstream.__file__).parent
+            app = ROOT / "apps" / "braintumor"
             command = [
                 sys.executable,
                 "-m",
