@@ -55,6 +55,10 @@ def main() -> int:
         step("phantom", COMMAND, "phantom", "-o", "phantom", "--spacing", "4")
         step("run", COMMAND, "run", "phantom/visit-1", "-o", "results")
         step("report", COMMAND, "report", "show", "results")
+        os.environ["BRAINTUMOR_KEY_PASSPHRASE"] = "a passphrase"
+        step("report key", COMMAND, "report", "key", "-o", "key.p12", "--name", "Dr A. Rao")
+        step("report approve", COMMAND, "report", "approve", "results", "--key", "key.p12")
+        step("report verify", COMMAND, "report", "verify", "results/report/v0002.pdf")
         fetched = step("viewer fetch", COMMAND, "viewer", "fetch", "--to", "viewer", may_fail=True)
         serve(viewer=fetched)
         node()
