@@ -35,35 +35,44 @@ def batch(dicom_study, tmp_path_factory):
     place = tmp_path_factory.mktemp("batch")
     (place / "empty").mkdir()
     (place / "=1+1").symlink_to(place / "empty")
-    return place, bt.run_many([dicom_study, place / "empty", place / "=1+1"], place / "out")
-
-
-def table(place):
+    entries = bt.run_many([dicom_study, place / "empty", place / "=1+1"], place / "out")
     with (place / "out" / "volumes.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+        return place, entries, list(csv.DictReader(file))
 
 
 def test_a_study_that_fails_does_not_stop_the_others(batch):
-    place, (good, empty, _) = batch
+    _, (good, empty, _), table = batch
     assert good.error is None
-    assert float(table(place)[0]["WT_ml"]) == pytest.approx(
-        good.manifest["measurements"]["regions"]["WT"]["volume_ml"], abs=1e-3
-    )
+    assert float(table[0]["WT_ml"]) == pytest.approx(good.manifest["measurements"]["regions"]["WT"]["volume_ml"], abs=1e-3)
     assert isinstance(empty.error, bt.BrainTumorError)
-    assert table(place)[1]["error"].startswith("input-not-found: ")
-    assert table(place)[1]["WT_ml"] == ""
+    assert table[1]["error"].startswith("input-not-found: ")
+    assert table[1]["WT_ml"] == ""
 
 
 def test_a_name_is_never_a_formula_of_the_table(batch):
-    assert table(batch[0])[2]["study"] == "'=1+1"
+    assert batch[2][2]["study"] == "'=1+1"
 
 
 def test_a_batch_that_was_stopped_goes_on(batch, dicom_study):
-    place, _ = batch
+    place, *_ = batch
     before = (place / "out" / dicom_study.name / "result.json").stat().st_mtime_ns
     again = bt.run_many([dicom_study], place / "out")
     assert again[0].manifest["measurements"]
     assert (place / "out" / dicom_study.name / "result.json").stat().st_mtime_ns == before
+
+
+def test_results_of_another_study_of_the_same_name_are_never_taken(batch, dicom_study, nifti_study, tmp_path):
+    (tmp_path / dicom_study.name).symlink_to(nifti_study)
+    (entry,) = bt.run_many([tmp_path / dicom_study.name], batch[0] / "out")
+    assert entry.manifest is None
+    assert "other images" in entry.error.problem
+
+
+def test_a_damaged_result_is_said(batch, dicom_study, tmp_path):
+    (tmp_path / "out" / dicom_study.name).mkdir(parents=True)
+    (tmp_path / "out" / dicom_study.name / "result.json").write_text("{")
+    (entry,) = bt.run_many([dicom_study], tmp_path / "out")
+    assert entry.error.code == "corrupt-file"
 
 
 def test_two_studies_of_one_name_are_refused_before_anything_runs(dicom_study, tmp_path):

@@ -11,8 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from braintumor import pipeline
-from braintumor.domain import MANIFEST, BrainTumorError, CaseProgress, OutputError, Region, silent, write_bytes
+from braintumor.domain import (
+    MANIFEST,
+    BrainTumorError,
+    CaseProgress,
+    CorruptFileError,
+    OutputError,
+    Region,
+    silent,
+    write_bytes,
+)
 from braintumor.pipeline import RunOptions
+from braintumor.study import read_study
 
 TABLE = "volumes.csv"
 """The table beside the studies' folders: a row per study, volumes in mL."""
@@ -48,8 +58,8 @@ def run_many(
 ) -> tuple[BatchEntry, ...]:
     """Run the line over several studies with one engine: ``out/NAME/`` for each, and ``out/volumes.csv`` for all.
 
-    A study that fails does not stop the others. One whose results are there already is not run again, so a batch that was
-    stopped goes on with the same call.
+    A study that fails does not stop the others. One whose results are there already, of the very same images (SHA-256), is not
+    run again, so a batch that was stopped goes on with the same call. The table has the studies of the last call.
 
     Parameters
     ----------
@@ -79,7 +89,8 @@ def _named(sources: Iterable[str | Path], out: Path) -> dict[str, str | Path]:
     places: dict[str, str | Path] = {}
     for source in sources:
         name = str(source).rstrip("/").rpartition("/")[2]
-        name = name.partition(".")[0] if name.endswith((".zip", ".nii", ".nii.gz")) else name
+        for ending in (".zip", ".gz", ".nii"):
+            name = name.removesuffix(ending)
         if name in places or name in {"", ".", "..", TABLE}:
             problem = f"Two studies are called {name}" if name in places else f"{source} has no name of its own"
             raise OutputError(problem, remedy="Rename one folder, or run it alone", path=out)
@@ -92,12 +103,26 @@ def _named(sources: Iterable[str | Path], out: Path) -> dict[str, str | Path]:
 
 
 def _one(source: str | Path, folder: Path, options: RunOptions) -> BatchEntry:
-    if (folder / MANIFEST).is_file():
-        return BatchEntry(str(source), folder, json.loads((folder / MANIFEST).read_text("utf-8")))
     try:
+        if (folder / MANIFEST).is_file():
+            return BatchEntry(str(source), folder, _kept(source, folder, options))
         return BatchEntry(str(source), folder, dict(pipeline.run(source, folder, options).manifest))
     except BrainTumorError as error:
         return BatchEntry(str(source), folder, error=error)
+
+
+def _kept(source: str | Path, folder: Path, options: RunOptions) -> dict[str, Any]:
+    """The results of an earlier call, if they are of these very images: another patient's folder may have the same name."""
+    study = read_study(source, overrides=options.overrides)
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+        then = {one["sha256"] for series in manifest["input"]["series"].values() for one in series["instances"]}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CorruptFileError("The earlier result cannot be read", remedy="Remove its folder", path=folder) from error
+    now = {one.sha256 for series in study.series.values() for one in series.instances}
+    if not now or now != then:
+        raise OutputError("The folder holds results of other images", remedy="Name another output folder", path=folder)
+    return manifest
 
 
 def _table(entries: Sequence[BatchEntry]) -> str:
